@@ -1,0 +1,53 @@
+# make book    everything from nothing: environment, chapters executed, site built
+# make test    package tests, every notebook through nbval, the site in a browser
+# make serve   show the site on this machine
+PYTHON ?= python3
+SOLUTIONS ?= yes
+BIN = .venv/bin
+NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300 -p no:doctest
+
+.PHONY: book serve test explorer sync outputs lock repository clean
+
+book: $(BIN)/ready
+	@$(BIN)/python assets/book.py $(SOLUTIONS)
+
+$(BIN)/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python " + sys.version.split()[0] + " is too old: the book needs 3.11 or newer. Try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+serve: book
+	@echo "http://127.0.0.1:8000 (stop with Ctrl-C)"
+	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+test: book
+	$(BIN)/python -m pytest -q -rs
+	TQDM_DISABLE=1 $(BIN)/python -m pytest -q $(NBVAL) -n 2 --dist loadfile chapters teaching
+
+# the figures' script, from explorer/src; needs Node.js
+explorer:
+	cd explorer && npm ci --no-audit --no-fund && npm run build
+
+# generated cells (set-up, claims); stored text outputs; the lock file
+sync: $(BIN)/ready
+	$(BIN)/python assets/notebooks.py sync
+outputs: $(BIN)/ready
+	$(BIN)/python assets/notebooks.py outputs
+lock:
+	uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 --no-header --no-annotate \
+	  $(foreach p,$(CUDA),--no-emit-package $(p)) -o requirements.txt
+CUDA = cuda-bindings cuda-pathfinder cuda-toolkit triton nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime \
+  nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
+  nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+
+# make repository URL=https://github.com/you/fork: the repository's address, wherever it stands
+repository: $(BIN)/ready
+	@test -n "$(URL)" || { echo "say which: make repository URL=https://github.com/OWNER/NAME"; exit 1; }
+	@old=$$($(BIN)/python -c 'import sys; sys.path.insert(0, "assets"); import notebooks; print(notebooks.repository())'); \
+	git grep -lF "$$old" | xargs sed -i "s|$$old|$(URL)|g"; echo "$$old → $(URL)"
+
+clean:
+	rm -rf _build .venv .hypothesis *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,71 @@
+"""Build the site: ``python assets/book.py [yes|no]`` with or without the solutions (make book)."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "_build"
+
+
+def without_solutions(toc):
+    """The table of contents without the part called Solutions."""
+    return toc | {"parts": [part for part in toc["parts"] if part["caption"] != "Solutions"]}
+
+
+def forget_what_depends_on(sources, mark):
+    """Drop executed notebooks when ``sources`` changed: the cache looks at notebooks' own code only."""
+    state = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(sources))).hexdigest()
+    if not mark.exists() or mark.read_text() != state:
+        print("gradbook is new or changed: every chapter is executed", flush=True)
+        for folder in (".jupyter_cache", ".doctrees"):
+            shutil.rmtree(BUILD / folder, ignore_errors=True)
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_text(state)
+
+
+def failing_cell(log):
+    """'notebook, cell id' for the first cell whose failure stands in ``log``, or None."""
+    found = re.search(r"executing the following cell:\s*-{5,}\n(.*?)\n-{5,}", log, re.S)
+    for path in [*ROOT.glob("chapters/**/*.ipynb"), *ROOT.glob("teaching/**/*.ipynb")]:
+        for number, cell in enumerate(json.loads(path.read_text("utf-8"))["cells"], 1):
+            if found and "".join(cell["source"]).strip() == found[1].strip():
+                return f"{path.relative_to(ROOT)}, cell {number} ({cell['id']})"
+    return None
+
+
+def main(solutions):
+    if solutions not in ("yes", "no"):
+        sys.exit(f"SOLUTIONS={solutions}: use yes or no")
+    toc = ROOT / "_toc.yml"
+    if solutions == "no":
+        chosen = BUILD / "toc-without-solutions.yml"
+        BUILD.mkdir(exist_ok=True)
+        chosen.write_text(yaml.safe_dump(without_solutions(yaml.safe_load(toc.read_text("utf-8"))), allow_unicode=True), "utf-8")
+        toc = chosen
+    forget_what_depends_on([p for p in (ROOT / "gradbook").iterdir() if p.is_file()], BUILD / "gradbook-state")
+    if (mark := BUILD / "solutions").exists() and mark.read_text() != solutions:
+        shutil.rmtree(BUILD / "html", ignore_errors=True)
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+    mark.write_text(solutions)
+    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(ROOT), "--toc", str(toc), "-W", "-n", "--keep-going", "-q"]
+    run = subprocess.run(command, env=os.environ | {"TQDM_DISABLE": "1", "GRADBOOK_SOLUTIONS": solutions}, capture_output=True, text=True)
+    log = re.sub(r"\x1b\[[0-9;]*m", "", run.stdout + run.stderr)
+    (BUILD / "build.log").write_text(log, "utf-8")
+    if run.returncode:
+        print(log[-6000:], file=sys.stderr)
+        cell = failing_cell(log)
+        sys.exit(f"The book was not built: {f'a cell failed in {cell}' if cell else 'see the messages above'}. "
+                 f"The whole log is in {(BUILD / 'build.log').relative_to(ROOT)}.")
+    print(f"The site is in {(BUILD / 'html').relative_to(ROOT)}: open {BUILD / 'html' / 'index.html'}, or run `make serve`.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "yes")

@@ -1,0 +1,81 @@
+"""The book's own Sphinx extension: figures with their script, links to cells, one repository address."""
+
+import os
+import re
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import Directive, directives
+
+
+class explorer_here(nodes.General, nodes.Element):
+    """Stands on a page where an Explorer of a chapter is to be shown again."""
+
+
+class ExplorerDirective(Directive):
+    """``{explorer} NAME`` with ``:from: DOCUMENT``: the Explorer NAME of a chapter, on another page."""
+
+    required_arguments = 1
+    option_spec = {"from": directives.unchanged_required}
+
+    def run(self):
+        return [explorer_here(name=self.arguments[0], document=self.options["from"])]
+
+
+def use_repository_of_environment(app, config):
+    """$GRADBOOK_REPOSITORY, at build time, goes before the configuration: a fork needs no edit."""
+    if address := os.environ.get("GRADBOOK_REPOSITORY"):
+        config.html_theme_options["repository_url"] = address.rstrip("/")
+
+
+def without_thebe(app, config):
+    """Thebe would load a script from elsewhere; jupyter-book brings it along whether it is used or not."""
+    for listeners in app.events.listeners.values():
+        listeners[:] = [listener for listener in listeners if listener.handler.__module__ != "sphinx_thebe"]
+
+
+def without_links_to_solutions(app, docname, source):
+    """In the build for students the solutions' pages do not exist."""
+    if os.environ.get("GRADBOOK_SOLUTIONS") == "no":
+        source[0] = re.sub(r"\[([^\]]*)\]\((?:\.\./)+teaching/solutions/[^)]*\)", r"\1", source[0])
+
+
+def name_cells(app, doctree):
+    """Give every notebook cell its id, so that a claim can link to the cell that decides it."""
+    path = Path(app.env.doc2path(app.env.docname))
+    if path.suffix != ".ipynb":
+        return
+    import nbformat
+
+    ids = [cell.id for cell in nbformat.read(path, 4).cells]
+    for container in doctree.findall(nodes.container):
+        if container.get("nb_element") == "cell_code" and "cell_index" in container:
+            container["ids"] = [ids[container["cell_index"]]]
+
+
+def show_explorers(app, doctree, docname):
+    for here in list(doctree.findall(explorer_here)):
+        chapter = app.env.get_doctree(here["document"])
+        found = [raw for raw in chapter.findall(nodes.raw) if f'class="gb-explorer" id="{here["name"]}"' in raw.astext()]
+        if len(found) != 1:
+            raise ValueError(f"{docname}: {here['document']} has {len(found)} Explorers named {here['name']!r}; one is needed")
+        here.replace_self(found[0].deepcopy())
+
+
+def add_script(app, pagename, templatename, context, doctree):
+    if "gb-explorer" in context.get("body", ""):
+        app.add_js_file("explorer.js", loading_method="defer")
+    app.add_css_file("explorer.css")
+    app.add_css_file("book.css")
+
+
+def setup(app):
+    app.add_node(explorer_here)
+    app.add_directive("explorer", ExplorerDirective)
+    app.connect("config-inited", use_repository_of_environment, priority=900)
+    app.connect("config-inited", without_thebe)
+    app.connect("source-read", without_links_to_solutions)
+    app.connect("doctree-read", name_cells)
+    app.connect("doctree-resolved", show_explorers)
+    app.connect("html-page-context", add_script)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

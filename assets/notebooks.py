@@ -1,0 +1,104 @@
+"""Keep what stands in several notebooks in step with its one source, and store their text outputs.
+
+    python assets/notebooks.py sync              write set-up cells and claim tables (make sync)
+    python assets/notebooks.py outputs [FILE …]  run notebooks and store what they print (make outputs)
+"""
+
+import itertools
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SETUP = """\
+import importlib.util
+if importlib.util.find_spec("gradbook") is None:
+    %pip install -q "gradbook @ git+{repository}\""""
+VERDICTS = {"true": "✓ true", "partly": "◐ partly true", "false": "✗ false", "malformed": "? malformed"}
+
+
+def notebooks():
+    """Every notebook of the book, chapters first."""
+    return [p for folder in ("chapters", "teaching") for p in sorted((ROOT / folder).rglob("*.ipynb"))
+            if ".ipynb_checkpoints" not in p.parts]
+
+
+def repository():
+    return yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"]
+
+
+def claims():
+    """The claims, as a list of dictionaries."""
+    return yaml.safe_load((ROOT / "chapters/claims.yml").read_text("utf-8"))
+
+
+def claims_table(chapter):
+    """The Markdown of one chapter's section "What people say"."""
+    rows = ["## What people say", "",
+            "The syllabus of this book comes from five tutorials, numbered 000 to 004. This is what they say about the "
+            "subject of this chapter, and what the cells above found.", "",
+            "| where | the claim | verdict | what the experiment says |", "|---|---|---|---|"]
+    for c in claims():
+        if c["chapter"] == chapter:
+            rows.append(f'| {c["source"]} §{c["section"]} | {c["claim"]} | {VERDICTS[c["verdict"]]} | {c["correct"]} '
+                        f'<a href="#{c["cell"]}" title="{c["id"]}">the cell</a> |')
+    return "\n".join(rows)
+
+
+def expected(path, notebook):
+    """The cells of ``notebook`` that are generated: id → source."""
+    cells = {"setup": SETUP.format(repository=repository())}
+    if path.is_relative_to(ROOT / "chapters"):
+        cells["claims"] = claims_table(path.relative_to(ROOT / "chapters").with_suffix("").as_posix())
+    return {id: source for id, source in cells.items() if any(cell.id == id for cell in notebook.cells)}
+
+
+def sync():
+    for path in notebooks():
+        notebook = nbformat.read(path, 4)
+        for cell in notebook.cells:
+            cell.source = expected(path, notebook).get(cell.id, cell.source)
+        nbformat.write(notebook, path)
+
+
+def text_only(cell):
+    """Drop from a code cell what a build makes anew: pictures, widgets, counts, progress bars."""
+    cell.execution_count = None
+    cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
+    if "nbval-ignore-output" in cell.metadata.get("tags", []):
+        cell.outputs = []
+    pictured = any(mime.startswith(("image/", "text/html")) for o in cell.outputs for mime in o.get("data", {}))
+    cell.outputs = [] if pictured else [o for o in cell.outputs if o.get("name") != "stderr"]
+    for earlier, later in reversed(list(itertools.pairwise(cell.outputs))):
+        if earlier.get("name") == later.get("name") == "stdout":  # how often the kernel flushed is chance
+            earlier.text += later.text
+            cell.outputs.remove(later)
+    for output in cell.outputs:
+        if "execution_count" in output:
+            output.execution_count = None
+
+
+def outputs(paths):
+    from nbclient import NotebookClient
+
+    for path in paths:
+        notebook = nbformat.read(path, 4)
+        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                text_only(cell)
+        notebook.metadata = {k: notebook.metadata[k] for k in ("kernelspec",)} | {"language_info": {"name": "python"}}
+        nbformat.write(notebook, path)
+        print(f"stored the text outputs of {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    command, *files = sys.argv[1:] or [""]
+    if command == "sync":
+        sync()
+    elif command == "outputs":
+        outputs([Path(f).resolve() for f in files] or notebooks())
+    else:
+        sys.exit(__doc__)

@@ -1,0 +1,51 @@
+// The site's host: every figure of the page gets a model that lives in the page, and a link to its position.
+import { render } from './explorer.mjs';
+
+function model(state) {
+  const listeners = {};
+  const changed = new Set();
+  return {
+    get: key => state[key] ?? null,
+    set(key, value) { if (state[key] !== value) { state[key] = value; changed.add(key); } },
+    save_changes() {
+      const keys = [...changed];
+      changed.clear();
+      for (const listener of new Set(keys.flatMap(key => listeners[`change:${key}`] ?? []))) listener();
+    },
+    on(event, listener) { (listeners[event] ??= []).push(listener); },
+    off(event, listener) { listeners[event] = (listeners[event] ?? []).filter(l => l !== listener); },
+  };
+}
+
+// The position in '#name?depth=30&…', or null where it is damaged or not this figure's.
+function linked(spec) {
+  const [name, query] = location.hash.slice(1).split('?');
+  if (name !== spec.name || !query) return null;
+  const asked = new URLSearchParams(query), position = {};
+  for (const { name: axis, values } of spec.controls) {
+    const value = values.find(v => String(v) === asked.get(axis));
+    if (value === undefined) return null;
+    position[axis] = value;
+  }
+  return position;
+}
+
+for (const holder of document.querySelectorAll('.gb-explorer')) {
+  const state = JSON.parse(holder.querySelector('script[type="application/json"]').textContent);
+  const spec = state._spec, figure = model(state), el = document.createElement('div');
+  figure.link = async position => {
+    history.replaceState(null, '', `#${spec.name}?${new URLSearchParams(position)}`);
+    try { await navigator.clipboard.writeText(location.href); return true; } catch { return false; }
+  };
+  const follow = () => {
+    const position = linked(spec);
+    if (!position) return;
+    for (const [axis, value] of Object.entries(position)) figure.set(axis, value);
+    figure.save_changes();
+    holder.scrollIntoView({ block: 'center' });
+  };
+  holder.querySelector('.gb-still').replaceWith(el);
+  render({ model: figure, el });
+  follow();
+  addEventListener('hashchange', follow);
+}
