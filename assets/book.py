@@ -55,7 +55,7 @@ def main(solutions):
         shutil.rmtree(BUILD / "html", ignore_errors=True)
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
     mark.write_text(solutions)
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(ROOT), "--toc", str(toc), "-W", "-n", "--keep-going", "-q"]
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", str(ROOT), "--toc", str(toc), "-W", "-n", "--keep-going", "-q"]
     run = subprocess.run(command, env=os.environ | {"TQDM_DISABLE": "1", "GRADBOOK_SOLUTIONS": solutions}, capture_output=True, text=True)
     log = re.sub(r"\x1b\[[0-9;]*m", "", run.stdout + run.stderr)
     (BUILD / "build.log").write_text(log, "utf-8")

@@ -37,7 +37,7 @@ def without_thebe(app, config):
 def without_links_to_solutions(app, docname, source):
     """In the build for students the solutions' pages do not exist."""
     if os.environ.get("GRADBOOK_SOLUTIONS") == "no":
-        source[0] = re.sub(r"\[([^\]]*)\]\((?:\.\./)+teaching/solutions/[^)]*\)", r"\1", source[0])
+        source[0] = re.sub(r"\[([^][\"\n]*)\]\((?:\.\./)+teaching/solutions/[^)]*\)", r"\1", source[0])
 
 
 def name_cells(app, doctree):

@@ -44,7 +44,7 @@ def claims_table(chapter):
         if c["chapter"] == chapter:
             rows.append(f'| {c["source"]} §{c["section"]} | {c["claim"]} | {VERDICTS[c["verdict"]]} | {c["correct"]} '
                         f'<a href="#{c["cell"]}" title="{c["id"]}">the cell</a> |')
-    return "\n".join(rows)
+    return "\n".join(rows).replace("σ_w²", "$\\sigma_w^2$").replace("σ_w", "$\\sigma_w$")
 
 
 def expected(path, notebook):

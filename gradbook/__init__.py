@@ -2,18 +2,19 @@
 
 The package behind the book *Gradients That Flow*.  Verbs stand at the top
 (``gb.sweep``, ``gb.probe``, ``gb.Explorer``, ``gb.check``); everything else stands in the module
-that is named after it (``gb.nets.tanh``, ``gb.theory.chi``, ``gb.data.digits``).
+that is named after it (``gb.nets.mlp``, ``gb.theory.chi``, ``gb.data.digits``).
 
-``import gradbook`` costs NumPy alone: a module is imported when it is first used.
+``import gradbook`` costs next to nothing: a module, and what it needs, is imported when first used.
 """
 
 from importlib import import_module
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "devices", "exercises", "explorer", "nets", "plot", "probes", "profiles", "record", "rules", "sweeps", "theory")
+_MODULES = ("data", "devices", "exercises", "explorer", "listing", "nets", "plot", "probes", "profiles", "record",
+            "rules", "sweeps", "theory")
 _VERBS = {"sweep": "sweeps", "probe": "probes", "Explorer": "explorer", "Lines": "explorer", "Heat": "explorer",
-          "check": "exercises", "device": "devices"}
+          "check": "exercises", "device": "devices", "source": "listing"}
 __all__ = [*_MODULES, *_VERBS]
 
 

@@ -94,6 +94,8 @@ class Picture:
         svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # names that repeat from figure to figure
         svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.S)
         svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)  # the page's own typeface
+        # the w of σ_w stands below the line
+        svg = re.sub(r"_(\w)\b(?=[^<>]*</text>)", r'<tspan dy="3" font-size="75%">\1</tspan><tspan dy="-3">&#8203;</tspan>', svg)
         width = float(re.search(r'width="([\d.]+)pt"', svg)[1])
         svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
         label = html.escape(self.alt, quote=True)

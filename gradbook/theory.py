@@ -80,7 +80,8 @@ def fixed_point(activation, sigma_w, sigma_b=0.0, q0=1.0):
 def chi(activation, sigma_w, sigma_b=0.0, q=None):
     """χ₁ = σ_w² E[φ'(√q z)²]: the factor by which one layer multiplies E|δ|²  (Schoenholz et al. 2017, eq. 9).
 
-    At variance ``q``; without it, at the fixed point, where deep layers are.
+    At variance ``q``; without it, at the fixed point, where deep layers are (at 1e-12 and 1e12, near
+    enough to the limits, where that is 0 or ∞).
 
     >>> float(chi("tanh", 1.0).round(6)), float(chi("relu", 2**0.5).round(6))
     (1.0, 1.0)
@@ -88,7 +89,7 @@ def chi(activation, sigma_w, sigma_b=0.0, q=None):
     _check(sigma_w, sigma_b)
     phi = find(activation)
     if q is None:
-        q = np.clip(fixed_point(phi, sigma_w, sigma_b), 1e-12, 1e12)  # the limits of χ₁ as q → 0 and q → ∞
+        q = np.clip(fixed_point(phi, sigma_w, sigma_b), 1e-12, 1e12)
     return np.square(sigma_w) * gaussian_mean(lambda z: phi.slope(z) ** 2, q)
 
 
