@@ -37,12 +37,14 @@ def claims():
 def claims_table(chapter):
     """The Markdown of one chapter's section "What people say"."""
     rows = ["## What people say", "",
-            "The syllabus of this book comes from five tutorials, numbered 000 to 004. This is what they say about the "
-            "subject of this chapter, and what the cells above found.", "",
+            "The syllabus of this book comes from five tutorials in Chinese, numbered 000 to 004. This is what they say "
+            "about the subject of this chapter, and what the cells above found. *Overturned* marks a verdict of ours "
+            "that the experiment changed.", "",
             "| where | the claim | verdict | what the experiment says |", "|---|---|---|---|"]
     for c in claims():
         if c["chapter"] == chapter:
-            rows.append(f'| {c["source"]} §{c["section"]} | {c["claim"]} | {VERDICTS[c["verdict"]]} | {c["correct"]} '
+            note = f' *Overturned: {c["overturns"]}.*' if "overturns" in c else ""
+            rows.append(f'| {c["source"]} §{c["section"]} | {c["claim"]} | {VERDICTS[c["verdict"]]} | {c["correct"]}{note} '
                         f'<a href="#{c["cell"]}" title="{c["id"]}">the cell</a> |')
     return "\n".join(rows).replace("σ_w²", "$\\sigma_w^2$").replace("σ_w", "$\\sigma_w$")
 

@@ -122,10 +122,11 @@ class Explorer(anywidget.AnyWidget):
                                        f"{self._axes[change['name']]}")
         asked = self.position()
         self._asked = {**asked, "since": time.time()}
-        data = self._compute(**asked)
-        if self.position() == asked:
-            self._live = {"position": asked, "data": record.pack(data.squeeze([a for a in asked if a in data.dims]))}
-        self._asked = None
+        try:
+            data = self._compute(**asked)
+        finally:
+            self._asked = None
+        self._live = {"position": asked, "data": record.pack(data.squeeze([a for a in asked if a in data.dims]))}
 
     def here(self):
         """The data at the present position, without the controls' axes."""

@@ -18,7 +18,7 @@ def source(*functions):
     >>> from gradbook import theory
     >>> source(theory.length_map)
     def length_map(q, activation, sigma_w, sigma_b=0.0):
-        _check(sigma_w, sigma_b)
+        _check(sigma_w, sigma_b, q)
         phi = find(activation)
         return sigma_w**2 * gaussian_mean(lambda z: phi(z) ** 2, q) + sigma_b**2
     """

@@ -14,7 +14,7 @@ import numpy as np
 
 __all__ = ["Activation", "ACTIVATIONS", "activation", "INITIALIZATIONS", "initialization", "mlp"]
 
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017, eq. 14
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,10 @@ def activation(name):
     >>> activation("tanh").lipschitz
     1.0
     """
-    if isinstance(name, Activation):
-        return name
-    if name not in ACTIVATIONS:
+    known = ACTIVATIONS.get(name.name if isinstance(name, Activation) else str(name))
+    if known is None or isinstance(name, Activation) and name is not known:
         raise ValueError(f"activation {name!r} does not exist; choose from {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[name]
+    return known
 
 
 def _normal(rng, fan_in, fan_out):
@@ -112,7 +111,7 @@ def initialization(name):
 
     ``normal`` and ``uniform`` have variance 1/fan_in; ``orthogonal`` has orthonormal rows or columns.
     """
-    if name not in INITIALIZATIONS:
+    if str(name) not in INITIALIZATIONS:
         raise ValueError(f"init {name!r} does not exist; choose from {', '.join(INITIALIZATIONS)}")
     return INITIALIZATIONS[name]
 

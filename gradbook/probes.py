@@ -15,8 +15,8 @@ def probe(model, loss):
 
     ``model`` is a ``torch.nn.Module``; ``loss`` a function of no arguments that runs it and returns a
     scalar, the mean over a batch.  A layer is a submodule that owns a parameter called ``weight`` and
-    returns one tensor whose first axis is the batch.  Nothing in the model changes: hooks are removed,
-    gradients are not accumulated into ``.grad``.
+    returns one tensor whose first axis is the batch; one that runs twice gets a second row, ``name[1]``.
+    The model stays as it was: parameters, ``.grad``, buffers such as batch norm's averages, and hooks.
 
     Returns an ``xarray.Dataset`` over ``layer`` (names, in the order of the forward pass):
 
@@ -42,45 +42,46 @@ def probe(model, loss):
               if isinstance(getattr(m, "weight", None), torch.nn.Parameter) and m.weight.requires_grad}
     if not layers:
         raise ValueError("model has no layer with a trainable parameter called weight, so there is nothing to measure")
-    seen, hooks = {}, []
+    seen, hooks = [], []
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
 
     def watch(name):
         def hook(module, inputs, output):
             if isinstance(output, torch.Tensor) and output.requires_grad:
+                earlier = sum(row["weight"] is module.weight for row in seen)
                 # the hook sees z itself, before an in-place activation can overwrite it
-                seen[name] = {"z": output, "input": _rms(inputs[0]), "bad": _not_finite(output)}
-                output.register_hook(lambda grad: seen[name].update(delta=grad.detach()))
+                row = {"layer": f"{name}[{earlier}]" if earlier else name, "weight": module.weight,
+                       "batch": output.shape[0] if output.ndim else 1, "input": _rms(inputs[0]),
+                       "not_finite": _not_finite(output), "signal": math.nan}
+                seen.append(row)
+                output.register_hook(lambda delta: row.update(
+                    signal=math.sqrt(row["batch"]) * _norm(delta), not_finite=row["not_finite"] + _not_finite(delta)))
         return hook
 
     try:
         hooks += [layer.register_forward_hook(watch(name)) for name, layer in layers.items()]
         with torch.enable_grad():
             value = loss()
+        grads = _gradients(value, [row["weight"] for row in seen])
     finally:
         for hook in hooks:
             hook.remove()
-    if not isinstance(value, torch.Tensor) or value.numel() != 1:
-        shape = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
-        raise ValueError(f"loss() returned {shape}; it must return a tensor with one entry, such as a mean over the batch")
-    if not seen or not value.requires_grad:
-        raise ValueError("loss() does not depend on the model's weights: it must run the model, outside torch.no_grad()")
-    weights = [layers[name].weight for name in seen]
-    grads = torch.autograd.grad(value.sum(), weights, allow_unused=True)
-    rows = [_row(seen[name], W, g) for name, W, g in zip(seen, weights, grads)]
+        for buffer, before in buffers:
+            buffer.copy_(before)
+    rows = [{"signal": row["signal"], "grad_norm": math.nan if g is None else _norm(g), "weight_norm": _norm(row["weight"]),
+             "activation_rms": row["input"], "not_finite": row["not_finite"] + (0 if g is None else _not_finite(g))}
+            for row, g in zip(seen, grads)]
     return describe(xr.Dataset({key: ("layer", [row[key] for row in rows]) for key in rows[0]},
-                               {"layer": list(seen)}, {"loss": value.item()}))
+                               {"layer": [row["layer"] for row in seen]}, {"loss": value.item()}))
 
 
-def _row(seen, weight, grad):
-    delta = seen.get("delta")
-    batch = seen["z"].shape[0] if seen["z"].ndim else 1
-    return {
-        "signal": math.nan if delta is None else math.sqrt(batch) * _norm(delta),
-        "grad_norm": math.nan if grad is None else _norm(grad),
-        "weight_norm": _norm(weight),
-        "activation_rms": seen["input"],
-        "not_finite": seen["bad"] + sum(_not_finite(t) for t in (delta, grad) if t is not None),
-    }
+def _gradients(loss, weights):
+    if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+        shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
+        raise ValueError(f"loss() returned {shape}; it must return a tensor with one entry, such as a mean over the batch")
+    if not weights or not loss.requires_grad:
+        raise ValueError("loss() does not depend on the model's weights: it must run the model, outside torch.no_grad()")
+    return torch.autograd.grad(loss.sum(), weights, allow_unused=True)
 
 
 def _norm(t):

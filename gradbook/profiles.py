@@ -34,18 +34,22 @@ def growth_per_layer(profile):
     return np.exp(step.where(np.isfinite(step)).mean("layer"))
 
 
-def gradient_profiles(depth, activation, sigma_w, seed=range(5), width=128, batch=32, places=20, **options):
+def gradient_profiles(depth, activation, sigma_w, *, sigma_b=0.0, seed=range(5), width=128, batch=32, places=20,
+                      device=None, progress=True):
     """What the book's emblem shows: the gradient layer by layer, for every combination of the sequences given.
 
     Signal and one example's weight gradient are relative to the last hidden layer: median over ``seed``,
     with ``_low`` and ``_high``.  At most ``places`` layers are kept (``layer`` (depth, place)).
     ``…_theory`` is :func:`gradbook.theory.gradient_profile` for 64 of the digits; ``growth`` is the factor
-    per layer of the signal.  ``options`` go to :func:`gradbook.sweeps.sweep`.
+    per layer of the signal.  The other arguments are those of :func:`gradbook.sweeps.sweep`.
     """
+    if places < 2:
+        raise ValueError(f"places is {places!r}; at least 2 layers, the first and the last, must be kept")
     grid = {name: list(np.atleast_1d(value).tolist()) for name, value in
             dict(activation=activation, depth=depth, sigma_w=sigma_w).items()}
-    net = sweep(**grid, seed=list(seed), width=width, batch=batch, **options).isel(step=0)
-    predicted = _predict(grid, net.layer)
+    net = sweep(**grid, sigma_b=sigma_b, seed=list(seed), width=width, batch=batch, device=device,
+                progress=progress).isel(step=0)
+    predicted = _predict(grid, net.layer, sigma_b)
     out = {}
     for name in ("signal", "example_grad_norm"):
         profile = relative_to_top(net[name])
@@ -67,13 +71,13 @@ def gradient_profiles(depth, activation, sigma_w, seed=range(5), width=128, batc
     return describe(data)
 
 
-def _predict(grid, layer):
+def _predict(grid, layer, sigma_b):
     """Mean-field signal and weight gradient over the axes of ``grid`` and ``layer``."""
     lengths = np.square(digits().x_train[:64].astype(float)).mean(1)
     values = np.full((2, *(len(axis) for axis in grid.values()), len(layer)), np.nan)
     for i, phi in enumerate(grid["activation"]):
         for k, s in enumerate(grid["sigma_w"]):
-            profiles = theory.gradient_profile(grid["depth"], phi, s, q1=s**2 * lengths)
+            profiles = theory.gradient_profile(grid["depth"], phi, s, sigma_b, q1=s**2 * lengths + sigma_b**2)
             for j, (L, profile) in enumerate(zip(grid["depth"], profiles)):
                 values[:, i, j, k, :L] = profile
     dims = [*grid, "layer"]

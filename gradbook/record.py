@@ -55,12 +55,14 @@ TOP, ZERO, INF, NAN = 65530, 65531, 65532, 65533  # codes above TOP are not on t
 
 def _encode(values):
     """Numbers as uint16 on a linear or logarithmic scale, with codes of their own for 0, ∞ and NaN."""
-    values = np.asarray(values, float)
+    values = np.asarray(values, float).reshape(-1)
     finite = values[np.isfinite(values)]
     size = abs(finite[finite != 0])
-    log = bool(size.size and (finite >= 0).all() and size.max() > 100 * size.min())
+    log = bool(size.size and (finite >= 0).all() and size.max() / 100 > size.min())
     kept = np.log(size) if log else finite
     low, high = (float(kept.min()), float(kept.max())) if kept.size else (0.0, 0.0)
+    if not math.isfinite(high / 2 - low / 2) or abs(high / 2 - low / 2) > 8e307:
+        raise ValueError(f"a quantity runs from {low:g} to {high:g}; pack() needs a range below 1.6e308")
     span = high - low if high > low else 1.0
     if not log and span <= TOP and (kept == kept.round()).all():
         span = TOP  # whole numbers stay whole
@@ -73,14 +75,14 @@ def _encode(values):
         raise ValueError("a quantity is −inf; pack() keeps finite numbers, 0, inf and NaN")
     if log:
         codes[values == 0] = ZERO
-    halves = codes.reshape(-1).view(np.uint8).reshape(-1, 2).T  # all low bytes, then all high bytes: packs better
+    halves = codes.view(np.uint8).reshape(-1, 2).T  # all low bytes, then all high bytes: packs better
     return {"log": log, "low": low, "span": span, "data": base64.b64encode(zlib.compress(halves.tobytes(), 9)).decode()}
 
 
 def _decode(packed, shape):
     halves = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), np.uint8)
     codes = np.ascontiguousarray(halves.reshape(2, -1).T).view("<u2").reshape(shape)
-    values = packed["low"] + packed["span"] * codes / TOP
+    values = packed["low"] + packed["span"] * (codes.astype(float) / TOP)
     with np.errstate(over="ignore"):
         values = np.exp(values) if packed["log"] else values
     for code, value in ((ZERO, 0.0), (INF, math.inf), (NAN, math.nan)):

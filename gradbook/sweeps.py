@@ -7,6 +7,8 @@ their weights stand along a leading axis, and ``loss.mean(1).sum()`` gives each 
 import itertools
 import math
 import os
+from functools import lru_cache
+from numbers import Real
 
 import numpy as np
 import torch
@@ -97,18 +99,23 @@ def _axis(name, value):
             nets.initialization(v)
         elif name in ("depth", "width", "seed"):
             _whole(name, v, 0 if name == "seed" else 1)
-        elif isinstance(v, (str, bool)) or not np.isreal(v) or not math.isfinite(v) or v < 0:
+        elif isinstance(v, bool) or not isinstance(v, Real) or not math.isfinite(v) or v < 0:
             raise ValueError(f"{name} is {v!r}; it must be a finite number, not negative")
+    if len({str(v) for v in values}) < len(values):
+        raise ValueError(f"{name} is {value!r}; each value of an axis may stand in it once")
     return [v.name if isinstance(v, nets.Activation) else v for v in values]
+
+
+@lru_cache(maxsize=8)
+def _draw(init, sizes, seed):
+    """One network's weights and biases at σ = 1."""
+    draw, rng = nets.initialization(init), np.random.default_rng(seed)
+    return [(draw(rng, i, o), rng.standard_normal((1, o), dtype=np.float32)) for i, o in sizes]
 
 
 def _weights(init, sizes, seeds, sigma_w, sigma_b, device):
     """One (N, fan_in, fan_out) and one (N, 1, fan_out) for every layer; a seed's draws serve all its σ."""
-    draw = nets.initialization(init)
-    drawn = {}
-    for seed in set(seeds):
-        rng = np.random.default_rng(seed)
-        drawn[seed] = [(draw(rng, i, o), rng.standard_normal((1, o), dtype=np.float32)) for i, o in sizes]
+    drawn = {seed: _draw(init, tuple(sizes), seed) for seed in set(seeds)}
     sigma_w, sigma_b = (torch.tensor(s, dtype=torch.float32).reshape(-1, 1, 1) for s in (sigma_w, sigma_b))
     stacked = [[torch.from_numpy(np.stack([drawn[s][l][k] for s in seeds])) for l in range(len(sizes))] for k in (0, 1)]
     return ([(sigma_w * W).to(device).requires_grad_() for W in stacked[0]],
@@ -153,14 +160,21 @@ def _train(*, activation, init, depth, width, sigma_w, sigma_b, lr, seed, rule, 
 def _measure(x, zs, phi, loss, signals, grads):
     """What one forward and backward pass shows: N, or N and layer, as NumPy arrays."""
     with torch.no_grad():
-        square = lambda t: t.double().square().sum(-1)  # noqa: E731
-        inputs = [square(h) for h in (x, *(phi(z) for z in zs[:-1]))]  # |h^{l−1}|², N × examples
+        inputs = [_norm(h) for h in (x, *(phi(z) for z in zs[:-1]))]  # |h^{l−1}|, N × examples
         # the loss is a mean over the batch; one example's own gradient is larger by the batch size
-        deltas = [square(d) * x.shape[1] ** 2 for d in signals]
-        rows = {"signal": [d.mean(1).sqrt() for d in deltas],
-                "example_grad_norm": [(h * d).mean(1).sqrt() for h, d in zip(inputs, deltas)],
-                "grad_norm": [square(g).sum(-1).sqrt() for g in grads],
-                "activation_rms": [(h.mean(1) / W.shape[1]).sqrt() for h, W in zip(inputs, grads)]}
+        deltas = [_norm(d) * x.shape[1] for d in signals]
+        rows = {"signal": [_rms(d) for d in deltas],
+                "example_grad_norm": [_rms(h * d) for h, d in zip(inputs, deltas)],
+                "grad_norm": [_norm(g.flatten(1)) for g in grads],
+                "activation_rms": [_rms(h) / math.sqrt(W.shape[1]) for h, W in zip(inputs, grads)]}
         finite = torch.stack([z.isfinite().flatten(1).all(1) for z in zs], 1).cpu().numpy()
         return {"loss": loss.double().cpu().numpy(), **{k: torch.stack(v, 1).cpu().numpy() for k, v in rows.items()},
                 "overflow_layer": np.where(finite.all(1), 0, finite.argmin(1) + 1)}
+
+
+def _norm(t):
+    return torch.linalg.vector_norm(t, dim=-1, dtype=torch.float64)
+
+
+def _rms(t):
+    return t.square().mean(1).sqrt()

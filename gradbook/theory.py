@@ -7,6 +7,7 @@ Sources: Poole et al. 2016 (length map), Schoenholz et al. 2017 (χ₁), Newman 
 
 import math
 from functools import lru_cache
+from numbers import Real
 
 import numpy as np
 
@@ -16,14 +17,18 @@ __all__ = ["gaussian_mean", "length_map", "fixed_point", "chi", "gradient_profil
 
 
 @lru_cache
-def _nodes(n=160, end=10.0):
-    """Gauss–Legendre nodes on [−end, 0] and [0, end], with the standard normal density in the weights.
+def _nodes(n=14, end=10.0, octaves=18):
+    """Nodes and weights of a Gauss–Legendre rule for the standard normal.
 
-    Split at 0, where ReLU and its relatives have a kink.
+    ``n`` nodes in each of [0, end/2¹⁷], …, [end/4, end/2], [end/2, end] and their mirror images: split
+    at 0, where ReLU has a kink, and dense there, since slopes like tanh' live within 1/√q of 0.
     """
     x, w = np.polynomial.legendre.leggauss(n)
-    z = np.concatenate([end * (x - 1) / 2, end * (x + 1) / 2])
-    return z, np.concatenate([w, w]) * end / 2 * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    edges = np.concatenate([[0], end / 2.0 ** np.arange(octaves - 1, -1, -1)])
+    half = np.diff(edges)[:, None] / 2
+    z = (edges[:-1, None] + half * (x + 1)).ravel()
+    w = (half * w).ravel() * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return np.concatenate([-z, z]), np.concatenate([w, w])
 
 
 def gaussian_mean(f, q):
@@ -36,15 +41,17 @@ def gaussian_mean(f, q):
     return f(np.sqrt(np.asarray(q, float))[..., None] * z) @ w
 
 
-def _check(sigma_w, sigma_b):
+def _check(sigma_w, sigma_b, q=0.0):
     for name, value in (("sigma_w", sigma_w), ("sigma_b", sigma_b)):
-        if not np.all(np.isfinite(value)) or np.any(np.asarray(value) < 0):
-            raise ValueError(f"{name} is {value!r}; a standard deviation must be finite and not negative")
+        if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
+            raise ValueError(f"{name} is {value!r}; a standard deviation is one finite number, not negative")
+    if not (np.isfinite(q) & (np.asarray(q) >= 0)).all():
+        raise ValueError(f"q is {q!r}; a variance must be finite and not negative")
 
 
 def length_map(q, activation, sigma_w, sigma_b=0.0):
-    """The pre-activation variance one layer on: q' = σ_w² E[φ(√q z)²] + σ_b²  (Poole et al. 2016, eq. 3)."""
-    _check(sigma_w, sigma_b)
+    """The pre-activation variance one layer on: q' = σ_w² E[φ(√q z)²] + σ_b²  (Poole et al. 2016)."""
+    _check(sigma_w, sigma_b, q)
     phi = find(activation)
     return sigma_w**2 * gaussian_mean(lambda z: phi(z) ** 2, q) + sigma_b**2
 
@@ -78,19 +85,19 @@ def fixed_point(activation, sigma_w, sigma_b=0.0, q0=1.0):
 
 
 def chi(activation, sigma_w, sigma_b=0.0, q=None):
-    """χ₁ = σ_w² E[φ'(√q z)²]: the factor by which one layer multiplies E|δ|²  (Schoenholz et al. 2017, eq. 9).
+    """χ₁ = σ_w² E[φ'(√q z)²]: the factor by which one layer multiplies E|δ|²  (Schoenholz et al. 2017).
 
-    At variance ``q``; without it, at the fixed point, where deep layers are (at 1e-12 and 1e12, near
-    enough to the limits, where that is 0 or ∞).
+    At variance ``q``; without it, at the fixed point, where deep layers are (where that is 0 or
+    ∞, at 1e-12 or 1e8, which is near enough).
 
     >>> float(chi("tanh", 1.0).round(6)), float(chi("relu", 2**0.5).round(6))
     (1.0, 1.0)
     """
-    _check(sigma_w, sigma_b)
     phi = find(activation)
     if q is None:
-        q = np.clip(fixed_point(phi, sigma_w, sigma_b), 1e-12, 1e12)
-    return np.square(sigma_w) * gaussian_mean(lambda z: phi.slope(z) ** 2, q)
+        q = np.clip(fixed_point(phi, sigma_w, sigma_b), 1e-12, 1e8)
+    _check(sigma_w, sigma_b, q)
+    return sigma_w**2 * gaussian_mean(lambda z: phi.slope(z) ** 2, q)
 
 
 def gradient_profile(depth, activation, sigma_w, sigma_b=0.0, q1=1.0):
@@ -104,9 +111,10 @@ def gradient_profile(depth, activation, sigma_w, sigma_b=0.0, q1=1.0):
     >>> signal.round(9).tolist()
     [0.25, 0.5, 1.0]
     """
-    for L in depth:
-        if not isinstance(L, (int, np.integer)) or L < 1:
-            raise ValueError(f"depth has {L!r}; a depth is a whole number from 1 on")
+    if np.ndim(depth) != 1 or not len(depth) or any(isinstance(L, bool) or L != int(L) or L < 1 for L in depth):
+        raise ValueError(f"depth is {depth!r}; it must be a list of whole numbers from 1 on")
+    if not sigma_w > 0:
+        raise ValueError(f"sigma_w is {sigma_w!r}; without weights there is no signal to predict")
     q = np.empty((max(depth), np.size(q1)))
     q[0] = q1
     for l in range(1, len(q)):
@@ -133,13 +141,15 @@ def lyapunov_exponent(n, sigma=1.0, activation="linear"):
     number K of active units, which is binomial(n, ½) given that it is not 0.
 
     >>> round(math.exp(lyapunov_exponent(4, sigma=2)), 3)  # entries N(0, 1)
-    1.748
+    1.747
     """
     from scipy.special import digamma
     from scipy.stats import binom
 
-    if not isinstance(n, (int, np.integer)) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n is {n!r}; it must be a whole number from 1 on")
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"sigma is {sigma!r}; it must be finite and positive")
     if activation not in ("linear", "relu"):
         raise ValueError(f"activation is {activation!r}; the exponent is known for linear and relu")
     k = np.array([n]) if activation == "linear" else np.arange(1, n + 1)

@@ -1,0 +1,110 @@
+"""What stands in several places is the same everywhere, and what is named exists."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "assets"))
+import book  # noqa: E402
+import notebooks  # noqa: E402
+
+CHAPTERS = sorted(p for p in (ROOT / "chapters").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+
+
+@pytest.mark.parametrize("path", notebooks.notebooks(), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_generated_cells_are_up_to_date(path):
+    """Set-up cells and claim tables: `make sync` writes them."""
+    notebook = nbformat.read(path, 4)
+    expected = notebooks.expected(path, notebook)
+    assert "setup" in expected
+    assert {cell.id: cell.source for cell in notebook.cells if cell.id in expected} == expected
+
+
+@pytest.mark.parametrize("path", notebooks.notebooks(), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_notebooks_store_text_only(path):
+    """`make outputs` stores them; a cell that prints has a stored output, or nbval would compare nothing."""
+    for cell in nbformat.read(path, 4).cells:
+        if cell.cell_type == "code":
+            stored = nbformat.from_dict(cell)
+            notebooks.text_only(stored)
+            assert stored == cell, cell.id
+            if "print(" in cell.source:
+                assert cell.outputs, f"{cell.id} prints, but no output is stored"
+
+
+@pytest.mark.parametrize("claim", notebooks.claims(), ids=lambda c: c["id"])
+def test_claims_are_decided_by_a_cell_that_exists(claim):
+    assert claim["verdict"] in notebooks.VERDICTS
+    assert all(claim[field] for field in ("source", "section", "claim", "original", "correct"))
+    path = ROOT / "chapters" / f'{claim["chapter"]}.ipynb'
+    cells = {cell.id: cell for cell in nbformat.read(path, 4).cells}
+    assert claim["cell"] in cells, f'{path.name} has no cell {claim["cell"]!r}'
+    stored = "".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in cells[claim["cell"]].outputs)
+    assert claim["figure"] in stored, f'cell {claim["cell"]} does not print {claim["figure"]!r}'
+
+
+def test_every_chapter_is_in_the_table_of_contents_and_has_solutions():
+    listed = re.findall(r"file: (\S+)", (ROOT / "_toc.yml").read_text("utf-8"))
+    for path in CHAPTERS:
+        assert path.relative_to(ROOT).with_suffix("").as_posix() in listed
+        assert f"teaching/solutions/{path.stem}" in listed
+    toc = book.without_solutions(yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8")))
+    assert "teaching/" not in json.dumps(toc) and "chapters/" in json.dumps(toc)
+
+
+def test_every_exercise_is_asked_and_solved():
+    import tomllib
+
+    exercises = tomllib.loads((ROOT / "gradbook/exercises.toml").read_text("utf-8"))
+    asked = "".join(p.read_text("utf-8") for p in CHAPTERS)
+    solved = "".join(p.read_text("utf-8") for p in (ROOT / "teaching/solutions").glob("*.ipynb"))
+    for name in exercises:
+        assert f'gb.check(\\"{name}\\"' in asked and f'gb.check(\\"{name}\\"' in solved, name
+
+
+def test_imports_keep_their_layers():
+    run = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
+
+
+def test_failing_cell_is_named():
+    path = CHAPTERS[0]
+    number, cell = next((i, c) for i, c in enumerate(nbformat.read(path, 4).cells, 1) if c.id == "mended")
+    log = f"An error occurred while executing the following cell:\n{'-' * 18}\n{cell.source}\n{'-' * 18}\nboom"
+    assert book.failing_cell(log) == f"{path.relative_to(ROOT)}, cell {number} (mended)"
+    assert book.failing_cell("no such thing") is None
+
+
+@pytest.mark.skipif(not shutil.which("npm"), reason="Node.js is not installed: the figures' script cannot be rebuilt")
+def test_bundle_is_what_the_sources_give(tmp_path):
+    for name in ("package.json", "package-lock.json", ".npmrc", "build.mjs", "src"):
+        source = ROOT / "explorer" / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=tmp_path, check=True)
+    subprocess.run(["node", "build.mjs", "out"], cwd=tmp_path, check=True)
+    for name in ("gradbook/explorer.mjs", "gradbook/explorer.css", "assets/static/explorer.js"):
+        assert (tmp_path / "out" / name).read_bytes() == (ROOT / name).read_bytes(), f"{name} is stale: run `make explorer`"
+
+
+def test_bundles_are_small():
+    import gzip
+
+    for name in ("gradbook/explorer.mjs", "assets/static/explorer.js"):
+        assert len(gzip.compress((ROOT / name).read_bytes())) < 40_000
+
+
+def test_wheel_holds_data_and_script(tmp_path):
+    import zipfile
+
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, ROOT], check=True)
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    assert {"gradbook/digits.npz", "gradbook/explorer.mjs", "gradbook/explorer.css", "gradbook/exercises.toml"} <= set(names)
+    assert not [n for n in names if n.startswith(("tests", "chapters", "assets"))]

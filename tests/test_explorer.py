@@ -1,0 +1,116 @@
+"""The Explorer's Python side: positions, live computation, words and pictures."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+import traitlets
+import xarray as xr
+
+import gradbook as gb
+from gradbook import plot, record
+
+
+def small(depth=(2, 3), kind=("a", "b")):
+    depth, kind = list(np.atleast_1d(depth).tolist()), list(np.atleast_1d(kind).tolist())
+    values = np.arange(len(depth) * len(kind) * 3).reshape(len(depth), len(kind), 3) + 1.0
+    return xr.Dataset({"loss": (("depth", "kind", "step"), values), "rate": (("depth", "kind"), values[..., 0] / 10),
+                       "over": (("depth", "kind"), values[..., 0] > 9)}, {"depth": depth, "kind": kind, "step": [0, 1, 2]})
+
+
+def explorer(**changes):
+    settings = dict(name="test", title="A <test>", caption="At depth {depth} the rate is {rate:2} & it is {kind}.",
+                    notes=[("over", "Over at {depth}!")]) | changes
+    return gb.Explorer(settings.pop("data", small()), settings.pop("views", gb.Lines(x="step", points=("loss",))), **settings)
+
+
+def test_controls_are_traits_and_words_follow():
+    made, seen = explorer(), []
+    made.observe(lambda change: seen.append(change["new"]), "depth")
+    assert made.words() == "At depth 2 the rate is 0.1 & it is a."
+    made.depth, made.kind = 3, "b"
+    assert seen == [3] and made.words() == "At depth 3 the rate is 1 & it is b. Over at 3!"
+    with pytest.raises(traitlets.TraitError):
+        made.depth = 99
+    with pytest.raises(traitlets.TraitError):
+        made.kind = "c"
+
+
+def test_off_the_grid_is_computed_live():
+    asked = []
+
+    def live(depth, kind):
+        asked.append((depth, kind))
+        return small([depth], [kind])
+
+    made = explorer(data=small((2, 9)), live=live, fine={"depth": 1})
+    made.depth = 5
+    assert asked == [(5, "a")] and made._live["position"] == {"depth": 5, "kind": "a"}
+    assert made.here().loss.values.tolist() == [1.0, 2.0, 3.0] and made.words().startswith("At depth 5 the rate is 0.1")
+    made.depth = 9
+    assert len(asked) == 1
+
+
+def test_off_the_grid_without_live_is_an_error():
+    with pytest.raises(traitlets.TraitError, match=r"must be one of \[2, 9\]"):
+        explorer(data=small((2, 9))).depth = 5
+
+
+def test_page_holds_picture_words_and_data():
+    made = explorer()
+    page = made._repr_mimebundle_()[0]["text/html"]
+    assert "A &lt;test&gt;" in page and "0.1 &amp; it is a" in page
+    state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
+    xr.testing.assert_allclose(record.unpack(state["_data"]), small().assign(over=small().over.astype(float)), rtol=1e-4)
+    picture = ET.fromstring(re.search(r"<svg.*?</svg>", page, re.S)[0])
+    assert picture.get("role") == "img" and picture.get("aria-label").startswith("At depth 2 the rate")
+
+
+def test_script_cannot_be_broken_out_of():
+    page = explorer(title="</script><script>alert(1)</script>")._repr_mimebundle_()[0]["text/html"]
+    assert page.count("<script") == 1 and page.count("</script>") == 1
+
+
+def test_heat_map():
+    data = xr.Dataset({"accuracy": (("y", "x"), [[0.1, 0.9], [0.5, 0.2]]), "edge": ("x", [1.5, 1.0])}, {"x": [1.0, 2.0], "y": [1, 2]})
+    made = explorer(data=data, views=gb.Heat(x="x", y="y", value="accuracy", line="edge"), caption="At {x} and {y} accuracy is {accuracy}.", notes=())
+    assert made.words() == "At 1 and 1 accuracy is 0.1." and "<svg" in made._repr_mimebundle_()[0]["text/html"]
+
+
+@pytest.mark.parametrize("changes, says", [
+    ({"name": "No Good"}, "small letters, digits and hyphens"), ({"caption": "no"}, "say in words"),
+    ({"caption": "At depth {deph} it is wrong."}, "'deph' is not in the data"), ({"start": {"depth": 7}}, "start has depth=7"),
+    ({"views": gb.Lines(x="step", points=("los",))}, "'los' is not in the data"), ({"notes": [("ovr", "x")]}, "'ovr' is not in the data"),
+    ({"data": small().rename(kind="layout"), "caption": "At depth {depth} it is {layout}, so."}, "name of a widget's attribute"),
+])
+def test_bad_input_is_told_what_would_be_right(changes, says):
+    with pytest.raises(ValueError, match=says):
+        explorer(**changes)
+
+
+def test_a_figure_needs_words():
+    fig, ax = plot.axes()
+    with pytest.raises(ValueError, match="say in a sentence"):
+        plot.show(fig, alt="a plot")
+
+
+def test_pictures_take_the_pages_color_and_share_no_ids():
+    fig, ax = plot.axes(ncols=2, ylabel="σ_w", sharey=True)
+    ax[0].plot([1, 2], [3, 4], "o", label="a")
+    ax[0].legend()
+    pages = [plot.show(fig, "Two points rise from three to four.")._repr_mimebundle_()["text/html"] for _ in range(2)]
+    ids = [id for page in pages for id in re.findall(r' id="([^"]+)"', page)]
+    assert len(ids) == len(set(ids)) and "currentColor" in pages[0] and "#000000" not in pages[0]
+    assert 'alt' not in pages[0] and 'aria-label="Two points rise from three to four."' in pages[0]
+
+
+def test_exercises_answer_mistakes_too():
+    assert gb.check("layers-to-a-million", 212).right
+    assert "twice as long" in gb.check("layers-to-a-million", "105.92").text
+    assert "not a finite number" in gb.check("layers-to-a-million", float("nan")).text
+    assert "The answer is one number" in gb.check("layers-to-a-million", [1, 2]).text
+    assert not gb.check("layers-to-a-million", 3).right
+    with pytest.raises(ValueError, match="choose from loss-of-linear-chain"):
+        gb.check("nothing", 1)

@@ -1,0 +1,136 @@
+"""Stacks of networks against a loop of torch modules, and profiles against what they are made of."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+
+import gradbook as gb
+from gradbook import data, nets, profiles, sweeps
+
+DIGITS = data.digits()
+
+
+def module_like(depth, width, activation, sigma_w, seed, dtype):
+    """A torch module with the weights that sweep draws."""
+    rng = np.random.default_rng(seed)
+    phi = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid}[activation]
+    layers = []
+    for fan_in, fan_out in zip([64, *[width] * depth], [*[width] * depth, 10]):
+        linear = torch.nn.Linear(fan_in, fan_out, dtype=dtype)
+        with torch.no_grad():
+            linear.weight.copy_(sigma_w * torch.from_numpy(nets.initialization("normal")(rng, fan_in, fan_out)).T)
+            rng.standard_normal((1, fan_out), dtype=np.float32)
+            linear.bias.zero_()
+        layers += [linear, phi()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+def test_training_equals_a_loop_of_modules(activation):
+    lrs, seeds = [0.05, 0.2], [0, 3]
+    ours = gb.sweep(depth=3, width=16, activation=activation, lr=lrs, seed=seeds, steps=30, batch=8, device="cpu")
+    for lr in lrs:
+        for seed in seeds:
+            model = module_like(3, 16, activation, 1.0, seed, torch.float32)
+            optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+            batches, losses = np.random.default_rng([seed, 1]), []
+            for _ in range(31):
+                rows = batches.integers(len(DIGITS.x_train), size=8)
+                loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(DIGITS.x_train[rows])), torch.from_numpy(DIGITS.y_train[rows]))
+                losses.append(loss.item())
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            np.testing.assert_allclose(ours.loss.sel(lr=lr, seed=seed), losses, rtol=2e-4)
+
+
+def test_layer_quantities_equal_per_example_autograd():
+    ours = gb.sweep(depth=4, width=12, activation="tanh", sigma_w=1.3, seed=5, batch=6, device="cpu").isel(step=0)
+    model = module_like(4, 12, "tanh", 1.3, 5, torch.float64)
+    rows = np.random.default_rng([5, 1]).integers(len(DIGITS.x_train), size=6)
+    x, y = torch.from_numpy(DIGITS.x_train[rows]).double(), torch.from_numpy(DIGITS.y_train[rows])
+    linears = [m for m in model if isinstance(m, torch.nn.Linear)]
+    signal, weight = np.zeros((6, 5)), np.zeros((6, 5))
+    for a in range(6):  # the loss of one example at a time
+        loss = torch.nn.functional.cross_entropy(model(x[a:a + 1]), y[a:a + 1])
+        grads = torch.autograd.grad(loss, [p for m in linears for p in (m.weight, m.bias)])
+        weight[a] = [g.norm().item() for g in grads[::2]]
+        signal[a] = [g.norm().item() for g in grads[1::2]]  # ∂loss/∂b is δ
+    loss = torch.nn.functional.cross_entropy(model(x), y)
+    batch = [g.norm().item() for g in torch.autograd.grad(loss, [m.weight for m in linears])]
+    np.testing.assert_allclose(ours.signal, np.sqrt((signal**2).mean(0)), rtol=1e-4)
+    np.testing.assert_allclose(ours.example_grad_norm, np.sqrt((weight**2).mean(0)), rtol=1e-4)
+    np.testing.assert_allclose(ours.grad_norm, batch, rtol=1e-4)
+    assert ours.activation_rms[0] == pytest.approx(x.square().mean().sqrt().item(), rel=1e-5)
+
+
+def test_a_stack_is_its_networks_one_by_one():
+    many = gb.sweep(depth=[2, 4], width=8, sigma_w=[0.5, 2.0], lr=[0.1, 1.0], seed=range(12), steps=3)
+    one = gb.sweep(depth=4, width=8, sigma_w=2.0, lr=1.0, seed=7, steps=3)
+    np.testing.assert_allclose(many.loss.sel(depth=4, sigma_w=2.0, lr=1.0, seed=7), one.loss, rtol=1e-5)
+    assert many.loss.dims == ("depth", "sigma_w", "lr", "seed", "step")
+    again = gb.sweep(depth=[2, 4], width=8, sigma_w=[0.5, 2.0], lr=[0.1, 1.0], seed=range(12), steps=3)
+    assert many.identical(again)
+
+
+def test_overflow_and_underflow_are_named():
+    net = gb.sweep(depth=60, width=16, activation="relu", sigma_w=30.0, seed=0).isel(step=0)
+    assert 20 < net.overflow_layer < 40 and net.diverged
+    net = gb.sweep(depth=60, width=16, activation="sigmoid", sigma_w=0.2, seed=0).isel(step=0)
+    assert net.signal.sel(layer=1) == 0 and net.overflow_layer == 0
+    tiny = gb.sweep(depth=28, width=16, activation="sigmoid", sigma_w=0.2, seed=0).isel(step=0)
+    assert 0 < tiny.signal.sel(layer=1) < 1e-30
+
+
+@pytest.mark.parametrize("bad, says", [
+    ({"depth": 0}, "depth is 0"), ({"width": -3}, "width is -3"), ({"lr": math.nan}, "lr is nan"), ({"lr": "fast"}, "lr is 'fast'"),
+    ({"activation": "swish"}, "choose from linear, sigmoid, tanh"), ({"init": "zero"}, "choose from normal"), ({"seed": []}, "seed is empty"),
+    ({"sigma_w": -1.0}, "sigma_w is -1.0"), ({"steps": -1}, "steps is -1"), ({"batch": 0}, "batch is 0"), ({"record_every": 0}, "record_every is 0"),
+    ({"depth": True}, "depth is True"), ({"sigma_w": None}, "sigma_w is None"), ({"seed": [1, 1]}, "may stand in it once"),
+])
+def test_bad_input_is_told_what_would_be_right(bad, says):
+    with pytest.raises(ValueError, match=says):
+        gb.sweep(**bad)
+
+
+@settings(deadline=None, max_examples=25)
+@given(depth=st.integers(1, 6), width=st.integers(1, 9), steps=st.integers(0, 3), every=st.integers(1, 4), batch=st.integers(1, 5))
+def test_shapes(depth, width, steps, every, batch):
+    net = gb.sweep(depth=depth, width=width, steps=steps, record_every=every, batch=batch)
+    assert net.step.values.tolist() == sorted({*range(0, steps + 1, every), steps})
+    assert net.signal.shape == (len(net.step), depth + 1)
+    assert ("accuracy" in net) == (steps > 0)
+
+
+def test_growth_is_a_geometric_mean_without_zeros():
+    net = gb.sweep(depth=6, width=8, seed=[0]).isel(step=0)
+    profile = profiles.relative_to_top(net.signal).copy(data=np.array([[0, 0, 0.125, 0.25, 0.5, 1.0, np.nan]]))
+    assert profiles.growth_per_layer(profile).item() == pytest.approx(0.5)
+
+
+def test_profiles_are_the_sweeps():
+    made = profiles.gradient_profiles([3, 30], "tanh", [1.0, 1.5], seed=range(3), width=32, batch=8, places=10)
+    assert dict(made.signal.sizes) == {"activation": 1, "depth": 2, "sigma_w": 2, "place": 10}
+    net = gb.sweep(depth=30, activation="tanh", sigma_w=1.5, seed=range(3), width=32, batch=8).isel(step=0)
+    ratio = np.sort(net.signal.sel(layer=1) / net.signal.sel(layer=30))
+    here = made.sel(activation="tanh", depth=30, sigma_w=1.5)
+    np.testing.assert_allclose([here.signal_low[0], here.signal[0], here.signal_high[0]], ratio, rtol=1e-5)
+    assert here.layer.values[[0, -1]].tolist() == [1, 30]
+    assert np.isnan(made.sel(depth=3).signal.isel(place=5)).all()
+
+
+def test_theory_knows_the_biases():
+    made = profiles.gradient_profiles(20, "tanh", 1.2, sigma_b=0.6, width=256, seed=range(4), batch=8)
+    assert made.growth_theory.item() == pytest.approx(made.growth.item(), rel=0.02)
+    with pytest.raises(ValueError, match="places is 1"):
+        profiles.gradient_profiles(20, "tanh", 1.2, places=1)
+
+
+def test_stack_size_does_not_show(monkeypatch):
+    wide = gb.sweep(depth=2, width=8, seed=range(6), steps=2)
+    monkeypatch.setattr(sweeps, "STACK", 2)
+    narrow = gb.sweep(depth=2, width=8, seed=range(6), steps=2)
+    np.testing.assert_allclose(wide.loss, narrow.loss, rtol=1e-6)
