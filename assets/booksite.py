@@ -32,6 +32,7 @@ def without_thebe(app, config):
     """Thebe would load a script from elsewhere; jupyter-book brings it along whether it is used or not."""
     for listeners in app.events.listeners.values():
         listeners[:] = [listener for listener in listeners if listener.handler.__module__ != "sphinx_thebe"]
+    app.registry.css_files[:] = [(name, attributes) for name, attributes in app.registry.css_files if "thebe" not in name]
 
 
 def without_links_to_solutions(app, docname, source):
@@ -69,6 +70,16 @@ def add_script(app, pagename, templatename, context, doctree):
     app.add_css_file("book.css")
 
 
+def write_front_door(app, exception):
+    """index.html leads to the front page, also for readers whose browser does not follow by itself."""
+    if exception is None and app.builder.name == "html":
+        front = app.builder.get_target_uri(app.config.root_doc)
+        Path(app.outdir, "index.html").write_text(
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{app.config.html_title}</title>'
+            f'<meta http-equiv="refresh" content="0; url={front}"></head><body><main><h1>{app.config.html_title}</h1>'
+            f'<p><a href="{front}">To the book</a></p></main></body></html>\n', "utf-8")
+
+
 def setup(app):
     app.add_node(explorer_here)
     app.add_directive("explorer", ExplorerDirective)
@@ -78,4 +89,5 @@ def setup(app):
     app.connect("doctree-read", name_cells)
     app.connect("doctree-resolved", show_explorers)
     app.connect("html-page-context", add_script)
+    app.connect("build-finished", write_front_door, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

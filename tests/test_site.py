@@ -1,0 +1,177 @@
+"""The built site in a real browser, with every address but loopback refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import gradbook as gb
+from gradbook import record
+
+SITE = Path(__file__).resolve().parent.parent / "_build/html"
+CHAPTER = "chapters/2-vanishing-exploding/why-gradients-vanish-or-explode.html"
+PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
+WITH_EXPLORER = [p for p in PAGES if 'class="gb-explorer"' in (SITE / p).read_text("utf-8")]
+
+
+def test_there_are_pages_to_test(site):
+    assert {"chapters/intro.html", CHAPTER, "index.html", "search.html", "404.html"} <= set(PAGES)
+    assert {"chapters/intro.html", CHAPTER} <= set(WITH_EXPLORER)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_quiet_and_accessible(visit, site, path, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(f"{site}/{path}", color_scheme=scheme)
+    page.wait_for_url(re.compile("^(?!.*/index.html)"))  # which leads elsewhere
+    page.wait_for_timeout(300)
+    page.wait_for_function("document.getAnimations().every(a => a.playState !== 'running')")
+    assert page.complaints == []
+    result = Axe().run(page)
+    found = [f"{v['id']}: {[n['target'] for n in v['nodes']][:3]}" for v in result.response["violations"]]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_is_cut_off_on_a_phone(visit, site, path):
+    page = visit(f"{site}/{path}", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page.wait_for_timeout(300)
+    wide = page.evaluate("""() => [...document.querySelectorAll('article *')].filter(e => {
+        if (e.getBoundingClientRect().right <= innerWidth + 1) return false;
+        for (let a = e; a; a = a.parentElement) if (/auto|scroll|hidden/.test(getComputedStyle(a).overflowX)) return false;
+        return true; }).map(e => e.tagName + '.' + e.className)""")
+    assert wide == [] and page.complaints == []
+
+
+@pytest.mark.parametrize("path", WITH_EXPLORER)
+def test_every_control_changes_picture_and_words(visit, site, path):
+    page = visit(f"{site}/{path}")
+    for figure in page.locator(".gb-explorer").all():
+        state = lambda: (figure.locator(".gb-stage").inner_html(), figure.locator(".gb-caption").inner_text())  # noqa: B023, E731
+        inputs = figure.locator("input")
+        assert inputs.count() >= 2
+        for control in inputs.all():
+            before = state()
+            if control.get_attribute("type") == "range":
+                control.press("ArrowLeft" if control.input_value() == control.get_attribute("max") else "ArrowRight")
+            elif control.is_checked():
+                continue
+            else:
+                control.check()
+            after = state()
+            assert before[0] != after[0] and before[1] != after[1], control.evaluate("e => e.outerHTML")
+        figure.get_by_role("button", name="Reset").click()
+        first = state()
+        figure.get_by_role("button", name="Play").click()
+        page.wait_for_timeout(1300)
+        figure.get_by_role("button", name="Pause").click()
+        assert state() != first
+        figure.get_by_role("button", name="Reset").click()
+        assert state() == first
+    assert page.complaints == []
+
+
+def explorer_of(page):
+    """The Python Explorer with the data that the page holds: an oracle for its script."""
+    state = page.evaluate("window.fetch(location.pathname).then(r => r.text()).then(t => JSON.parse(new DOMParser()"
+                          ".parseFromString(t, 'text/html').querySelector('.gb-explorer script').textContent))")
+    spec = state["_spec"]
+    view = {k: tuple(v) if isinstance(v, list) else v for k, v in spec["views"][0].items() if k != "kind"}
+    made = gb.Explorer(record.unpack(state["_data"]), gb.Lines(**view), name=spec["name"], title=spec["title"],
+                       caption=spec["caption"], notes=spec["notes"])
+    return made, {c["name"]: c["values"] for c in spec["controls"]}
+
+
+def plain(text):
+    return re.sub(r"\s+", "", text.replace("_", ""))
+
+
+def test_words_are_pythons_words_and_links_lead_to_the_position(visit, site):
+    page = visit(f"{site}/{CHAPTER}")
+    made, axes = explorer_of(page)
+    last = {axis: values[-1] for axis, values in axes.items()}
+    for position in (last, {"depth": 2, "activation": "linear", "sigma_w": 0.5}, {"depth": 100, "activation": "sigmoid", "sigma_w": 0.5}):
+        for axis, value in position.items():
+            setattr(made, axis, value)
+        query = "&".join(f"{a}={v:g}" if not isinstance(v, str) else f"{a}={v}" for a, v in position.items())
+        page.goto("about:blank")
+        page.goto(f"{site}/{CHAPTER}#emblem?{query}")
+        assert plain(page.locator(".gb-caption").inner_text()) == plain(made.words())
+    assert "Underflow" in made.words() and "exactly 0" in page.locator(".gb-key").inner_text()
+    assert page.complaints == []
+
+
+def test_overflow_is_said_in_picture_and_words(visit, site):
+    page = visit(f"{site}/{CHAPTER}#emblem?depth=100&activation=relu&sigma_w=4")
+    assert "Overflow at layer 8" in page.locator(".gb-caption").inner_text()
+    assert "Overflow at layer 8" in page.locator(".gb-note").text_content()
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize("damage", ["#emblem?depth=31&activation=relu&sigma_w=1", "#emblem?depth=<img src=x onerror=alert(1)>", "#emblem?%E0%A4%A",
+                                    "#emblem", "#?", "#emblem?depth=30", "#emblem?depth=1e999&activation=relu&sigma_w=NaN", "#[\"'"])
+def test_damaged_link_falls_back(visit, site, damage):
+    page = visit(f"{site}/{CHAPTER}")
+    default = page.locator(".gb-caption").inner_text()
+    page.goto("about:blank")
+    page.goto(f"{site}/{CHAPTER}{damage}")
+    page.wait_for_timeout(200)
+    assert page.locator(".gb-caption").inner_text() == default
+    assert page.locator("img[src=x]").count() == 0 and page.complaints == []
+
+
+def test_link_button_writes_the_position(visit, site):
+    page = visit(f"{site}/chapters/intro.html")
+    page.get_by_label("tanh").check()
+    page.get_by_role("button", name="Link to this position").click()
+    page.wait_for_function("location.hash.length > 1")
+    assert "activation=tanh" in page.url
+    words = page.locator(".gb-caption").inner_text()
+    page.reload()
+    assert page.locator(".gb-caption").inner_text() == words
+
+
+@pytest.mark.parametrize("path", WITH_EXPLORER)
+def test_without_scripts_there_is_a_picture_with_words(visit, site, path):
+    page = visit(f"{site}/{path}", java_script_enabled=False)
+    still = page.locator(".gb-still").first
+    assert still.locator("svg[role=img]").is_visible() and still.locator(".gb-caption").is_visible()
+    assert still.locator("svg").get_attribute("aria-label").startswith("30 layers, sigmoid")
+
+
+def test_pages_work_from_a_file(visit):
+    if not (SITE / "index.html").exists():
+        pytest.skip("the site is not built: run make book first")
+    page = visit((SITE / "chapters/intro.html").as_uri())
+    before = page.locator(".gb-caption").inner_text()
+    page.get_by_label("relu").check()
+    assert page.locator(".gb-caption").inner_text() != before
+
+
+def test_reduced_motion_and_mathematics(visit, site):
+    page = visit(f"{site}/{CHAPTER}", reduced_motion="reduce")
+    page.wait_for_selector("mjx-container", timeout=20_000)
+    assert page.evaluate("getComputedStyle(document.querySelector('.gb-stage')).transitionDuration") == "0s"
+    assert page.locator("mjx-merror").count() == 0 and page.complaints == []
+
+
+def test_claims_link_to_cells_that_exist(visit, site):
+    page = visit(f"{site}/{CHAPTER}")
+    targets = page.evaluate("[...document.querySelectorAll('table a[href^=\"#\"]')].map(a => a.getAttribute('href').slice(1))")
+    assert len(targets) >= 13 and all(page.evaluate("id => !!document.getElementById(id)", t) for t in targets)
+
+
+def test_launch_buttons_lead_to_the_notebook(site):
+    text = (SITE / CHAPTER).read_text("utf-8")
+    notebook = CHAPTER.replace(".html", ".ipynb")
+    assert re.search(rf'href="https://mybinder\.org/v2/gh/[\w.-]+/[\w.-]+/main\?urlpath=lab/tree/{re.escape(notebook)}"', text)
+    assert re.search(rf'href="https://colab\.research\.google\.com/github/[\w.-]+/[\w.-]+/blob/main/{re.escape(notebook)}"', text)
+    assert (SITE.parent.parent / notebook).exists()
+
+
+def test_explorers_are_light(site):
+    for path in WITH_EXPLORER:
+        for data in re.findall(r'<script type="application/json">(.*?)</script>', (SITE / path).read_text("utf-8"), re.S):
+            assert len(data) < 150_000
