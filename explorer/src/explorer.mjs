@@ -18,7 +18,7 @@ const subscripts = text => text.split(/_(?=\w\b)/).flatMap((part, i) => (i ? [ht
 let count = 0;
 const near = (values, v) => values.reduce((best, w, i) => (Math.abs(w - v) < Math.abs(values[best] - v) ? i : best), 0);
 
-export function render({ model, el }) {
+export function mount({ model, el }) {
   const spec = model.get('_spec'), grid = unpack(model.get('_data')), id = `gb${++count}`;
   const position = () => Object.fromEntries(spec.controls.map(c => [c.name, model.get(c.name)]));
   const onGrid = () => spec.controls.every(c => c.values.includes(model.get(c.name)));
@@ -155,6 +155,7 @@ export function render({ model, el }) {
 export default {
   render({ model, el }) {
     const spec = model.get('_spec');
-    return render({ el, model: { get: k => model.get(k), set: (k, v) => model.set(k, v), save_changes: () => model.save_changes(), on: (e, f) => model.on(e, f), off: (e, f) => model.off(e, f), live: spec.live } });
+    el.addEventListener('keydown', event => event.stopPropagation()); // else JupyterLab takes the arrow keys for itself
+    return mount({ el, model: { get: k => model.get(k), set: (k, v) => model.set(k, v), save_changes: () => model.save_changes(), on: (e, f) => model.on(e, f), off: (e, f) => model.off(e, f), live: spec.live } });
   },
 };

@@ -1,5 +1,5 @@
 // The site's host: every figure of the page gets a model that lives in the page, and a link to its position.
-import { render } from './explorer.mjs';
+import { mount } from './explorer.mjs';
 
 function model(state) {
   const listeners = {};
@@ -45,7 +45,7 @@ for (const holder of document.querySelectorAll('.gb-explorer')) {
     holder.scrollIntoView({ block: 'center' });
   };
   holder.querySelector('.gb-still').replaceWith(el);
-  render({ model: figure, el });
+  mount({ model: figure, el });
   follow();
   addEventListener('hashchange', follow);
 }
