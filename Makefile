@@ -4,7 +4,7 @@
 PYTHON ?= python3
 SOLUTIONS ?= yes
 BIN = .venv/bin
-NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300 -p no:doctest
+NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300
 
 .PHONY: book serve test explorer sync outputs lock repository clean
 
@@ -24,7 +24,7 @@ serve: book
 
 test: book
 	$(BIN)/python -m pytest -q -rs
-	TQDM_DISABLE=1 $(BIN)/python -m pytest -q $(NBVAL) -n 2 --dist loadfile chapters teaching
+	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(NBVAL) -n 2 --dist loadfile chapters teaching
 
 # the figures' script, from explorer/src; needs Node.js
 explorer:

@@ -61,7 +61,8 @@ class Explorer(anywidget.AnyWidget):
     data : xarray.Dataset on a grid; quantities that depend on the controls alone may be words.
     views : a :class:`Lines` or :class:`Heat`, or a sequence of them.
     name : letters, digits and hyphens; the link to a position is ``#name?depth=30&…``.
-    caption : text in which ``{depth}`` or ``{growth:2}`` (digits) stands for the value at the position.
+    caption : a sentence or several, in which ``{depth}`` or ``{growth:2}`` (digits) stands for the value at
+        the position; a sentence with a value that is NaN is left out there.
     notes : pairs (quantity, text); the text joins caption and picture where the quantity is above 0.
     start : the first position, ``{"depth": 30}``; an axis that is not named starts at its first value.
     play : the axis along which the play button moves.
@@ -83,10 +84,11 @@ class Explorer(anywidget.AnyWidget):
         views = [views] if isinstance(views, (Lines, Heat)) else list(views)
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             raise ValueError(f"name is {name!r}; use small letters, digits and hyphens, a letter first")
-        if len(caption.split()) < 5:
+        caption = [caption] if isinstance(caption, str) else list(caption)
+        if len(" ".join(caption).split()) < 5:
             raise ValueError(f"caption is {caption!r}; say in words what a position shows, with {{quantity}} for its values")
         drawn = {q for v in views for q in ([*v.points, *v.lines] if v.kind == "lines" else [v.value, *filter(None, [v.line])])}
-        for quantity in sorted(drawn | {q for q, _ in notes} | set(re.findall(r"{(\w+)", caption)) | {v.x for v in views}):
+        for quantity in sorted(drawn | {q for q, _ in notes} | set(re.findall(r"{(\w+)", " ".join(caption))) | {v.x for v in views}):
             if quantity not in data.variables:
                 raise ValueError(f"{quantity!r} is not in the data, which have {', '.join(map(str, data.variables))}")
         self._axes = {str(d): data[d].values.tolist() for d in data.dims if _is_control(data, views, d)}
@@ -143,7 +145,8 @@ class Explorer(anywidget.AnyWidget):
             return plot.human(position[name] if name in position else here[name].values.tolist(), digits)
 
         notes = [text for quantity, text in self._spec["notes"] if float(here[quantity]) > 0]
-        return re.sub(r"{(\w+):?(\d*)}", value, " ".join([self._spec["caption"], *notes]))
+        sentences = [re.sub(r"{(\w+):?(\d*)}", value, text) for text in [*self._spec["caption"], *notes]]
+        return " ".join(text for text in sentences if "undefined" not in text)
 
     def _picture(self):
         here = self.here()

@@ -114,3 +114,11 @@ def test_exercises_answer_mistakes_too():
     assert not gb.check("layers-to-a-million", 3).right
     with pytest.raises(ValueError, match="choose from loss-of-linear-chain"):
         gb.check("nothing", 1)
+
+
+def test_sentences_with_undefined_values_are_left_out():
+    data = small().assign(rate=small().rate.where(small().depth > 2))
+    made = explorer(data=data, caption=["The depth is {depth}.", "The rate is {rate}, of that kind."], notes=())
+    assert made.words() == "The depth is 2."
+    made.depth = 3
+    assert made.words() == "The depth is 3. The rate is 0.7, of that kind."

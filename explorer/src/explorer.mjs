@@ -110,7 +110,7 @@ export function mount({ model, el }) {
     const { at, exact, place } = source();
     nearest = place ?? nearest;
     const notes = spec.notes.filter(([quantity]) => at(quantity) > 0).map(([, text]) => fill(text, at));
-    const words = [fill(spec.caption, at), ...notes].join(' ');
+    const words = [...spec.caption.map(text => fill(text, at)), ...notes].filter(text => !text.includes('undefined')).join(' ');
     caption.replaceChildren(...subscripts(words));
     controls.forEach(c => c.show());
     stage.classList.toggle('gb-waiting', !exact);
@@ -120,7 +120,7 @@ export function mount({ model, el }) {
       root.setAttribute('aria-label', words);
       const entries = view.kind === 'heat'
         ? drawHeat(root, view, { grid, place: nearest, label: grid.label, size, choose: move })
-        : drawLines(root, view, { at, has: grid.has, label: grid.label, colors: spec.colors, note: notes[0], size });
+        : drawLines(root, view, { at, has: grid.has, label: grid.label, colors: spec.colors, note: notes[0]?.split(/[:.]/)[0], size });
       key.replaceChildren(...entries.map(({ mark, color, text }) => html('span', {}, html('b', { style: `color:${color}` }, mark), ` ${text}`)));
     }
   }
