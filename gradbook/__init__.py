@@ -12,7 +12,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _MODULES = ("data", "devices", "exercises", "explorer", "listing", "nets", "plot", "probes", "profiles", "record",
-            "rules", "sweeps", "theory")
+            "rules", "schedules", "sweeps", "theory")
 _VERBS = {"sweep": "sweeps", "probe": "probes", "Explorer": "explorer", "Lines": "explorer", "Heat": "explorer",
           "check": "exercises", "device": "devices", "source": "listing"}
 __all__ = [*_MODULES, *_VERBS]

@@ -71,28 +71,6 @@ def test_digits_are_split_and_standardized():
             data.digits(n_train=wrong)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_sgd_equals_torch_optim(momentum):
-    theta = [torch.tensor([1.0, -2.0], dtype=torch.float64), torch.ones(2, 2, dtype=torch.float64)]
-    theirs = [t.clone().requires_grad_() for t in theta]
-    optimizer = torch.optim.SGD(theirs, lr=0.01, momentum=momentum)
-    rule = rules.sgd(0.01, momentum=momentum)
-    state = rule.init(theta)
-    for _ in range(100):
-        optimizer.zero_grad()
-        sum((t**4).sum() + t.sum() for t in theirs).backward()
-        optimizer.step()
-        updates, state = rule.update([4 * t**3 + 1 for t in theta], state, theta)
-        theta = [t + u for t, u in zip(theta, updates)]
-    for ours, other in zip(theta, theirs):
-        torch.testing.assert_close(ours, other.detach(), rtol=1e-12, atol=0)
-
-
-def test_momentum_out_of_range():
-    with pytest.raises(ValueError, match="0 <= momentum < 1"):
-        rules.sgd(0.1, momentum=1.0)
-
-
 def test_device_follows_the_environment(monkeypatch):
     monkeypatch.delenv("GRADBOOK_DEVICE", raising=False)
     assert devices.device().type == "cpu"
