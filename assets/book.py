@@ -21,10 +21,10 @@ def without_solutions(toc):
 
 
 def forget_what_depends_on(sources, mark):
-    """Drop executed notebooks when ``sources`` changed: the cache looks at notebooks' own code only."""
-    state = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(sources))).hexdigest()
+    """Drop executed notebooks when ``sources`` or the device changed: the cache looks at notebooks' own code only."""
+    state = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(sources))).hexdigest() + os.environ.get("GRADBOOK_DEVICE", "")
     if not mark.exists() or mark.read_text() != state:
-        print("gradbook is new or changed: every chapter is executed", flush=True)
+        print("gradbook or the device is new: every chapter is executed", flush=True)
         for folder in (".jupyter_cache", ".doctrees"):
             shutil.rmtree(BUILD / folder, ignore_errors=True)
     mark.parent.mkdir(exist_ok=True)

@@ -8,8 +8,7 @@ schedule, a function of the step 0, 1, 2, ….
 
 Names, arguments and defaults are torch.optim's where torch has the rule.
 
->>> import numpy as np
->>> descend(sgd(lr=0.25), lambda x: 2 * x, np.array([1.0]), steps=3).ravel().tolist()
+>>> descend(sgd(lr=0.25), lambda x: 2 * x, 1.0, steps=3)
 [1.0, 0.5, 0.25, 0.125]
 """
 
@@ -57,17 +56,12 @@ def stateless(f):
 
 
 def descend(rule, grad, x0, steps):
-    """The points x₀, x₁, …, x_steps that ``rule`` visits, given the gradient as a function.
-
-    ``x0`` is a NumPy array; the result has the steps as its first axis.
-    """
-    import numpy as np
-
-    path, state = [np.asarray(x0, float)], rule.init(np.asarray(x0, float))
+    """The points x₀, x₁, …, x_steps that ``rule`` visits, as a list, given the gradient as a function of x."""
+    path, state = [x0], rule.init(x0)
     for _ in range(steps):
         update, state = rule.update(grad(path[-1]), state, path[-1])
-        path.append(path[-1] + update)
-    return np.stack(path)
+        path.append(each(lambda x, u: x + u, path[-1], update))
+    return path
 
 
 # ------------------------------------------------------------------------------------------------ links
