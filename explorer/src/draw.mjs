@@ -12,6 +12,10 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
+// σ_w with the w below the line
+const words = text => text.split(/_(?=\w\b)/).flatMap((part, i) => (i
+  ? [svg('tspan', { dy: 3, 'font-size': '75%' }, part[0]), svg('tspan', { dy: -3 }, part.slice(1) || '\u200b')] : [part]));
+
 const usable = (v, log) => Number.isFinite(v) && (!log || v > 0);
 
 function domain(values, log, fixed) {
@@ -46,8 +50,8 @@ function frame(root, { width, height, x, y, xTicks, yTicks, xlabel, ylabel }) {
     root.append(svg('line', { class: 'gb-grid', y1: top, y2: height - bottom, x1: x(value), x2: x(value) }),
       svg('text', { class: 'gb-tick', x: x(value), y: height - bottom + 17, 'text-anchor': 'middle' }, text));
   }
-  root.append(svg('text', { class: 'gb-axis', x: (left + width - right) / 2, y: height - 6, 'text-anchor': 'middle' }, xlabel),
-    svg('text', { class: 'gb-axis', x: 4, y: 14 }, ylabel));
+  root.append(svg('text', { class: 'gb-axis', x: (left + width - right) / 2, y: height - 6, 'text-anchor': 'middle' }, ...words(xlabel)),
+    svg('text', { class: 'gb-axis', x: 4, y: 14 }, ...words(ylabel)));
   return { left, right: width - right, top, bottom: height - bottom };
 }
 
@@ -113,7 +117,8 @@ export function drawHeat(root, view, { grid, place, label, size, choose }) {
       return j < 0 || v < ys[0] ? NaN : j === 0 ? 0 : j - 1 + (v - ys[j - 1]) / (ys[j] - ys[j - 1]);
     };
     const curve = xs.map((_, i) => spot(grid.at(view.line, { ...place, [view.x]: i })));
-    root.append(svg('path', { class: 'gb-overlay', d: line().x((_, i) => x(i)).y(y).defined(Number.isFinite)(curve) ?? '' }));
+    const d = line().x((_, i) => x(i)).y(y).defined(Number.isFinite)(curve) ?? '';
+    root.append(svg('path', { class: 'gb-overlay gb-under', d }), svg('path', { class: 'gb-overlay', d })); // seen on dark and on bright cells
   }
   root.append(svg('rect', { class: 'gb-chosen', x: x(place[view.x]) - w / 2, y: y(place[view.y]) - h / 2, width: w, height: h }));
   root.onclick = event => {

@@ -44,8 +44,15 @@ for (const holder of document.querySelectorAll('.gb-explorer')) {
     figure.save_changes();
     holder.scrollIntoView({ block: 'center' });
   };
-  holder.querySelector('.gb-still').replaceWith(el);
-  mount({ model: figure, el });
+  const still = holder.querySelector('.gb-still');
+  still.replaceWith(el);
+  try {
+    mount({ model: figure, el });
+  } catch (error) { // the picture stays, and so do the page's other figures
+    el.replaceWith(still);
+    console.warn(`figure ${spec.name}: ${error.message}`);
+    continue;
+  }
   follow();
   addEventListener('hashchange', follow);
 }
