@@ -138,12 +138,12 @@ export function mount({ model, el }) {
     }, 250);
   }
 
+  draw();
   const events = [...spec.controls.map(c => `change:${c.name}`), 'change:_live'];
   events.forEach(event => model.on(event, draw));
   model.on('change:_asked', wait);
   const resize = new ResizeObserver(draw);
   resize.observe(stage);
-  draw();
   return () => {
     resize.disconnect();
     clearInterval(clock);
