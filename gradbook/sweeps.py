@@ -23,6 +23,7 @@ from .record import describe
 __all__ = ["sweep"]
 
 STACK = 40  # networks in one stack: enough to keep two cores busy, few enough to stay in their cache
+STACK_BYTES = 100e6  # of weights in one stack; gradients and copies take a few times as much
 SHAPES = ("activation", "init", "depth", "width")  # networks that differ here cannot share a matrix product
 NUMBERS = ("sigma_w", "sigma_b", "lr", "seed")
 
@@ -60,7 +61,8 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", sigma_w=1.0, 
     grid = [len(axis) for axis in axes.values()]
     layers = max(axes["depth"]) + 1
     out = {}
-    jobs = [(shape, stack) for shape in np.ndindex(*grid[:4]) for stack in _stacks(np.ndindex(*grid[4:]))]
+    jobs = [(shape, stack) for shape in np.ndindex(*grid[:4])
+            for stack in _stacks(np.ndindex(*grid[4:]), axes["depth"][shape[2]] * axes["width"][shape[3]] ** 2 * 4)]
     quiet = not progress or bool(os.environ.get("TQDM_DISABLE"))  # tqdm itself overlooks it in notebooks
     for shape, stack in tqdm(jobs, desc="sweep", leave=False, delay=1, disable=quiet):
         one = {name: axes[name][i] for name, i in zip(SHAPES, shape)}
@@ -77,9 +79,10 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", sigma_w=1.0, 
     return describe(result.squeeze([name for name, value in given.items() if np.ndim(value) == 0]))
 
 
-def _stacks(indices):
+def _stacks(indices, bytes_each):
+    size = max(1, min(STACK, int(STACK_BYTES // bytes_each)))
     indices = iter(indices)
-    return iter(lambda: list(itertools.islice(indices, STACK)), [])
+    return iter(lambda: list(itertools.islice(indices, size)), [])
 
 
 def _whole(name, value, least):
