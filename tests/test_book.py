@@ -104,7 +104,10 @@ def test_bundles_are_small():
 def test_wheel_holds_data_and_script(tmp_path):
     import zipfile
 
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, ROOT], check=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "gradbook", tmp_path / "gradbook", ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, tmp_path], check=True)
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     assert {"gradbook/digits.npz", "gradbook/explorer.mjs", "gradbook/explorer.css", "gradbook/exercises.toml"} <= set(names)
     assert not [n for n in names if n.startswith(("tests", "chapters", "assets"))]
