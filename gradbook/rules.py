@@ -1,10 +1,4 @@
-"""Update rules as pairs of plain functions, in the manner of optax.
-
-``Rule(init, update)``: ``init(params) -> state`` and ``update(grads, state, params) -> (updates, state)``;
-the updates are added to the parameters.  ``grads`` and ``params`` are one array or a list of arrays.
-Arithmetic is all that is used, so one rule serves NumPy, torch, and a stack of N networks with a
-learning rate each (``lr`` of a shape that broadcasts against every parameter).  ``lr`` may also be a
-schedule, a function of the step 0, 1, 2, ….
+"""The named update rules, from SGD to Lion, each a chain of the links of :mod:`gradbook.links`.
 
 Names, arguments and defaults are torch.optim's where torch has the rule.
 
@@ -12,154 +6,28 @@ Names, arguments and defaults are torch.optim's where torch has the rule.
 [1.0, 0.5, 0.25, 0.125]
 """
 
-from typing import Callable, NamedTuple
+from .links import (Rule, chain, check_fraction, check_not_negative, clip_adaptive, clip_norm, clip_value, descend, down, each,
+                    l1, larger, noise, scale, sign, stateless, trace, weight_decay, zeros)
 
 __all__ = ["Rule", "chain", "descend", "scale", "trace", "weight_decay", "l1", "clip_value", "clip_norm",
            "clip_adaptive", "noise", "sgd", "heavy_ball", "nesterov", "adagrad", "rmsprop", "adadelta", "adam",
            "adamw", "amsgrad", "adamax", "nadam", "radam", "signsgd", "lion"]
 
-
-class Rule(NamedTuple):
-    """``init(params) -> state`` and ``update(grads, state, params) -> (updates, state)``."""
-
-    init: Callable
-    update: Callable
+_l2 = weight_decay  # most rules have an argument of that name
 
 
-# ------------------------------------------------------------------------------------------ the algebra
+def _with_l2(strength, *links):
+    return chain(_l2(strength), *links) if strength else chain(*links)
 
-def chain(*rules):
-    """Apply ``rules`` one after the other: the updates of one are the gradients of the next."""
-
-    def update(grads, state, params):
-        states = []
-        for rule, s in zip(rules, state):
-            grads, s = rule.update(grads, s, params)
-            states.append(s)
-        return grads, states
-
-    return Rule(lambda params: [rule.init(params) for rule in rules], update)
-
-
-def each(f, *trees):
-    """``f`` of every array of one list, or of arrays that stand alone."""
-    return [f(*arrays) for arrays in zip(*trees)] if isinstance(trees[0], (list, tuple)) else f(*trees)
-
-
-def zeros(params):
-    return each(lambda p: 0 * p, params)
-
-
-def stateless(f):
-    """A rule without memory: ``f(g, p)`` of every gradient and its parameter."""
-    return Rule(lambda params: None, lambda grads, state, params: (each(f, grads, params), None))
-
-
-def descend(rule, grad, x0, steps):
-    """The points x₀, x₁, …, x_steps that ``rule`` visits, as a list, given the gradient as a function of x."""
-    path, state = [x0], rule.init(x0)
-    for _ in range(steps):
-        update, state = rule.update(grad(path[-1]), state, path[-1])
-        path.append(each(lambda x, u: x + u, path[-1], update))
-    return path
-
-
-# ------------------------------------------------------------------------------------------------ links
-
-def scale(factor):
-    """Multiply by ``factor``, or at step t by ``factor(t)``."""
-
-    def update(grads, t, params):
-        c = factor(t) if callable(factor) else factor
-        return each(lambda g: c * g, grads), t + 1
-
-    return Rule(lambda params: 0, update)
-
-
-def _down(lr):
-    """Multiply by −lr: the last link of most rules."""
-    if not callable(lr):
-        _not_negative(lr=lr)
-    return scale((lambda t: -1 * lr(t)) if callable(lr) else -1 * lr)
-
-
-def trace(decay, dampening=0.0, nesterov=False):
-    """Momentum: v ← decay·v + (1 − dampening)·g with v = g at first; gives v, or g + decay·v if ``nesterov``.
-
-    Polyak (1964); Sutskever et al. (2013) for the form of Nesterov's.
-    """
-
-    def update(grads, v, params):
-        v = grads if v is None else each(lambda v, g: decay * v + (1 - dampening) * g, v, grads)
-        return (each(lambda g, v: g + decay * v, grads, v) if nesterov else v), v
-
-    return Rule(lambda params: None, update)
-
-
-def weight_decay(strength):
-    """Add strength·θ to the gradient: L2 regularization if it stands before a rule's direction, decay if after."""
-    _not_negative(strength=strength)
-    return stateless(lambda g, p: g + strength * p)
-
-
-def l1(strength):
-    """Add strength·sign(θ) to the gradient, a subgradient of strength·|θ|₁."""
-    _not_negative(strength=strength)
-    return stateless(lambda g, p: g + strength * sign(p))
-
-
-def clip_value(value):
-    """Every entry into [−value, value]."""
-    _positive(value=value)
-    return stateless(lambda g, p: smaller(larger(g, -value + 0 * g), value + 0 * g))
-
-
-def clip_norm(max_norm, eps=1e-6):
-    """All gradients together to a Euclidean norm of at most ``max_norm``: g · min(1, max_norm/(|g| + eps)).
-
-    Pascanu et al. (2013), with torch's eps (torch.nn.utils.clip_grad_norm_).
-    """
-    _positive(max_norm=max_norm)
-
-    def update(grads, state, params):
-        arrays = grads if isinstance(grads, (list, tuple)) else [grads]
-        norm = sum((g * g).sum() for g in arrays) ** 0.5
-        c = max_norm / (norm + eps)
-        return each(lambda g: g * smaller(c, 1 + 0 * c), grads), state
-
-    return Rule(lambda params: None, update)
-
-
-def clip_adaptive(clipping=0.01, eps=1e-3):
-    """Each unit's gradient (a column of W) to ``clipping`` times the unit's weight norm  (Brock et al. 2021)."""
-    _positive(clipping=clipping)
-
-    def norm(a):
-        return (a * a).sum(-2 if a.ndim > 1 else -1, keepdims=True) ** 0.5
-
-    def f(g, p):
-        limit, size = clipping * larger(norm(p), eps + 0 * norm(p)), norm(g)
-        return g * smaller(limit / larger(size, 1e-6 + 0 * size), 1 + 0 * size)
-
-    return stateless(f)
-
-
-def noise(scale, rng):
-    """Add scale·N(0, 1) to every entry; ``rng`` is a ``numpy.random.Generator``  (Neelakantan et al. 2015)."""
-    _not_negative(scale=scale)
-    return stateless(lambda g, p: g + scale * rng.standard_normal(g.shape))
-
-
-# ------------------------------------------------------------------------------------------------ rules
 
 def sgd(lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
     """Gradient descent: θ ← θ − lr·g, with momentum θ ← θ − lr·v  (torch.optim.SGD)."""
-    _fraction(momentum=momentum)
+    check_fraction(momentum=momentum)
     if nesterov and (momentum == 0 or dampening != 0):
         raise ValueError(f"nesterov needs momentum > 0 and dampening = 0; they are {momentum} and {dampening}")
     links = [_l2(weight_decay)] if weight_decay else []
     links += [trace(momentum, dampening, nesterov)] if momentum else []
-    return chain(*links, _down(lr))
+    return chain(*links, down(lr))
 
 
 def heavy_ball(lr=1e-3, momentum=0.9):
@@ -167,19 +35,19 @@ def heavy_ball(lr=1e-3, momentum=0.9):
 
     Equal to ``sgd`` with momentum while lr is constant; here the memory holds steps, not gradients.
     """
-    _fraction(momentum=momentum)
-    return chain(_down(lr), trace(momentum))
+    check_fraction(momentum=momentum)
+    return chain(down(lr), trace(momentum))
 
 
 def nesterov(lr=1e-3, momentum=0.9):
     """Nesterov's method in its look-ahead variable: the gradient is taken where momentum leads  (Nesterov 1983)."""
-    _fraction(momentum=momentum)
-    return chain(_down(lr), trace(momentum, nesterov=True))
+    check_fraction(momentum=momentum)
+    return chain(down(lr), trace(momentum, nesterov=True))
 
 
 def adagrad(lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10):
     """θ ← θ − lr·g/(√G + eps), G the sum of all g²  (Duchi et al. 2011; torch.optim.Adagrad)."""
-    _not_negative(lr_decay=lr_decay, initial_accumulator_value=initial_accumulator_value)
+    check_not_negative(lr_decay=lr_decay, initial_accumulator_value=initial_accumulator_value)
 
     def init(params):
         return each(lambda p: initial_accumulator_value + 0 * p, params)
@@ -189,7 +57,7 @@ def adagrad(lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0
         return each(lambda g, G: g / (G**0.5 + eps), grads, G), G
 
     slower = [scale(lambda t: 1 / (1 + t * lr_decay))] if lr_decay else []
-    return _with_l2(weight_decay, Rule(init, update), *slower, _down(lr))
+    return _with_l2(weight_decay, Rule(init, update), *slower, down(lr))
 
 
 def rmsprop(lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False):
@@ -197,7 +65,7 @@ def rmsprop(lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, cente
 
     ``centered`` divides by the standard deviation instead: v minus the square of the mean of g.
     """
-    _fraction(alpha=alpha, momentum=momentum)
+    check_fraction(alpha=alpha, momentum=momentum)
 
     def update(grads, state, params):
         v, m = state
@@ -207,12 +75,12 @@ def rmsprop(lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, cente
         return each(lambda g, s: g / (s**0.5 + eps), grads, spread), (v, m)
 
     links = [trace(momentum)] if momentum else []
-    return _with_l2(weight_decay, Rule(lambda params: (zeros(params), zeros(params)), update), *links, _down(lr))
+    return _with_l2(weight_decay, Rule(lambda params: (zeros(params), zeros(params)), update), *links, down(lr))
 
 
 def adadelta(lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0):
     """θ ← θ − lr·Δ, Δ = √(d + eps)/√(v + eps)·g, where v and d average g² and Δ²  (Zeiler 2012)."""
-    _fraction(rho=rho)
+    check_fraction(rho=rho)
 
     def update(grads, state, params):
         v, d = state
@@ -220,7 +88,7 @@ def adadelta(lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0):
         step = each(lambda g, v, d: (d + eps) ** 0.5 / (v + eps) ** 0.5 * g, grads, v, d)
         return step, (v, each(lambda d, s: rho * d + (1 - rho) * s * s, d, step))
 
-    return _with_l2(weight_decay, Rule(lambda params: (zeros(params), zeros(params)), update), _down(lr))
+    return _with_l2(weight_decay, Rule(lambda params: (zeros(params), zeros(params)), update), down(lr))
 
 
 def moments(direction, betas):
@@ -229,7 +97,7 @@ def moments(direction, betas):
     >>> 1 - 0.9 ** 1  # at t = 1 the mean has taken in a tenth of g only; m / (1 - β₁ᵗ) corrects it
     0.09999999999999998
     """
-    _fraction(beta1=betas[0], beta2=betas[1])
+    check_fraction(beta1=betas[0], beta2=betas[1])
     b1, b2 = betas
 
     def update(grads, state, params):
@@ -249,7 +117,7 @@ def adam_direction(betas=(0.9, 0.999), eps=1e-8):
 
 def adam(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
     """θ ← θ − lr·m̂/(√v̂ + eps)  (Kingma & Ba 2015; torch.optim.Adam)."""
-    return _with_l2(weight_decay, adam_direction(betas, eps), _down(lr))
+    return _with_l2(weight_decay, adam_direction(betas, eps), down(lr))
 
 
 def adamw(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
@@ -257,13 +125,13 @@ def adamw(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
 
     (Loshchilov & Hutter 2019; torch.optim.AdamW).
     """
-    return chain(adam_direction(betas, eps), _l2(weight_decay), _down(lr))
+    return chain(adam_direction(betas, eps), _l2(weight_decay), down(lr))
 
 
 def amsgrad(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
     """Adam with the largest v so far in place of v  (Reddi et al. 2018; torch.optim.Adam(amsgrad=True))."""
     b1, b2 = betas
-    _fraction(beta1=b1, beta2=b2)
+    check_fraction(beta1=b1, beta2=b2)
 
     def update(grads, state, params):
         t, m, v, top = state
@@ -273,7 +141,7 @@ def amsgrad(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         top = each(larger, top, v)
         return each(lambda m, top: m / (1 - b1**t) / ((top / (1 - b2**t)) ** 0.5 + eps), m, top), (t, m, v, top)
 
-    return _with_l2(weight_decay, Rule(lambda params: (0, zeros(params), zeros(params), zeros(params)), update), _down(lr))
+    return _with_l2(weight_decay, Rule(lambda params: (0, zeros(params), zeros(params), zeros(params)), update), down(lr))
 
 
 def adamax(lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
@@ -282,7 +150,7 @@ def adamax(lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
     (Kingma & Ba 2015, section 7; torch.optim.Adamax).
     """
     b1, b2 = betas
-    _fraction(beta1=b1, beta2=b2)
+    check_fraction(beta1=b1, beta2=b2)
 
     def update(grads, state, params):
         t, m, u = state
@@ -291,7 +159,7 @@ def adamax(lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         u = each(lambda u, g: larger(b2 * u, abs(g) + eps), u, grads)
         return each(lambda m, u: m / (1 - b1**t) / u, m, u), (t, m, u)
 
-    return _with_l2(weight_decay, Rule(lambda params: (0, zeros(params), zeros(params)), update), _down(lr))
+    return _with_l2(weight_decay, Rule(lambda params: (0, zeros(params), zeros(params)), update), down(lr))
 
 
 def nadam(lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, momentum_decay=4e-3):
@@ -300,7 +168,7 @@ def nadam(lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, momentum_deca
     (Dozat 2016; torch.optim.NAdam).
     """
     b1, b2 = betas
-    _not_negative(momentum_decay=momentum_decay)
+    check_not_negative(momentum_decay=momentum_decay)
 
     def mu(t):
         return b1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
@@ -314,7 +182,7 @@ def nadam(lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, momentum_deca
         return (each(lambda m, v, g: (now * g + ahead * m) / ((v / (1 - b2**t)) ** 0.5 + eps), m, v, grads),
                 (t, product, m, v))
 
-    return _with_l2(weight_decay, Rule(lambda params: (0, 1.0, zeros(params), zeros(params)), update), _down(lr))
+    return _with_l2(weight_decay, Rule(lambda params: (0, 1.0, zeros(params), zeros(params)), update), down(lr))
 
 
 def radam(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
@@ -333,69 +201,23 @@ def radam(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         r = ((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)) ** 0.5
         return m * r * (1 - b2**t) ** 0.5 / (v**0.5 + eps)
 
-    return _with_l2(weight_decay, moments(direction, betas), _down(lr))
+    return _with_l2(weight_decay, moments(direction, betas), down(lr))
 
 
 def signsgd(lr=1e-3, momentum=0.0):
     """θ ← θ − lr·sign(v), v being g or its momentum  (Bernstein et al. 2018)."""
-    _fraction(momentum=momentum)
+    check_fraction(momentum=momentum)
     links = [trace(momentum)] if momentum else []
-    return chain(*links, stateless(lambda g, p: sign(g)), _down(lr))
+    return chain(*links, stateless(lambda g, p: sign(g)), down(lr))
 
 
 def lion(lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
     """θ ← θ − lr·(sign(β₁m + (1 − β₁)g) + weight_decay·θ), then m ← β₂m + (1 − β₂)g  (Chen et al. 2023)."""
     b1, b2 = betas
-    _fraction(beta1=b1, beta2=b2)
+    check_fraction(beta1=b1, beta2=b2)
 
     def update(grads, m, params):
         step = each(lambda m, g: sign(b1 * m + (1 - b1) * g), m, grads)
         return step, each(lambda m, g: b2 * m + (1 - b2) * g, m, grads)
 
-    return chain(Rule(zeros, update), *([_l2(weight_decay)] if weight_decay else []), _down(lr))
-
-
-# ------------------------------------------------------------------- arithmetic that any array understands
-
-def sign(a):
-    """−1, 0 or 1."""
-    return a / (abs(a) + (a == 0))
-
-
-def larger(a, b):
-    """The larger of a and b, entry by entry."""
-    return a * (a >= b) + b * (a < b)
-
-
-def smaller(a, b):
-    """The smaller of a and b, entry by entry."""
-    return a * (a <= b) + b * (a > b)
-
-
-_l2 = weight_decay
-
-
-def _with_l2(strength, *links):
-    return chain(_l2(strength), *links) if strength else chain(*links)
-
-
-def _fraction(**named):
-    for name, value in named.items():
-        if not isinstance(value, (int, float)) or not 0 <= value < 1:
-            raise ValueError(f"{name} is {value!r}; it must be a number with 0 <= {name} < 1")
-
-
-def _not_negative(**named):
-    for name, value in named.items():
-        if isinstance(value, (str, bool)) or value is None or not _all(value >= 0):
-            raise ValueError(f"{name} is {value!r}; it must not be negative or NaN")
-
-
-def _positive(**named):
-    for name, value in named.items():
-        if isinstance(value, (str, bool)) or value is None or not _all(value > 0):
-            raise ValueError(f"{name} is {value!r}; it must be positive")
-
-
-def _all(truth):
-    return bool(truth.all()) if hasattr(truth, "all") else truth
+    return chain(Rule(zeros, update), *([_l2(weight_decay)] if weight_decay else []), down(lr))
