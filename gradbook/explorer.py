@@ -99,6 +99,10 @@ class Explorer(anywidget.AnyWidget):
                 raise ValueError(f"start has {axis}={value!r}; the controls are {self._axes}")
             if hasattr(self, axis):
                 raise ValueError(f"axis {axis!r} has the name of a widget's attribute; rename it")
+        for given, axes in (("play", [play] if play else []), ("fine", fine or {})):
+            for axis in axes:
+                if axis not in self._axes or isinstance(self._axes[axis][0], str):
+                    raise ValueError(f"{given} names {axis!r}; it must be a control with numbers, one of {list(self._axes)}")
         controls = [{"name": a, "label": data[a].attrs["long_name"], "values": values, "fine": (fine or {}).get(a)}
                     for a, values in self._axes.items()]
         spec = {"name": name, "title": title, "caption": caption, "notes": [list(n) for n in notes], "play": play,
@@ -120,6 +124,7 @@ class Explorer(anywidget.AnyWidget):
         if self.on_grid():
             return
         if self._compute is None:
+            setattr(self, change["name"], change["old"])
             raise traitlets.TraitError(f"{change['name']} is {change['new']!r}; without live= it must be one of "
                                        f"{self._axes[change['name']]}")
         asked = self.position()
@@ -134,6 +139,8 @@ class Explorer(anywidget.AnyWidget):
         """The data at the present position, without the controls' axes."""
         if self.on_grid():
             return self._grid.sel(self.position())
+        if self._live is None or self._live["position"] != self.position():
+            raise RuntimeError(f"the position {self.position()} was not computed: live() failed there")
         return record.unpack(self._live["data"])
 
     def words(self):

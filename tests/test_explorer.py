@@ -58,6 +58,23 @@ def test_off_the_grid_without_live_is_an_error():
         explorer(data=small((2, 9))).depth = 5
 
 
+def test_after_an_error_the_position_is_one_that_has_data():
+    made = explorer(data=small((2, 9)))
+    with pytest.raises(traitlets.TraitError):
+        made.depth = 5
+    assert made.depth == 2 and made.words().startswith("At depth 2")
+
+    def fails(depth, kind):
+        raise MemoryError
+
+    made = explorer(data=small((2, 9)), live=fails)
+    with pytest.raises(MemoryError):
+        made.depth = 5
+    assert made._asked is None
+    with pytest.raises(RuntimeError, match="'depth': 5.* was not computed"):
+        made.words()
+
+
 def test_page_holds_picture_words_and_data():
     made = explorer()
     page = made._repr_mimebundle_()[0]["text/html"]
@@ -81,6 +98,7 @@ def test_heat_map():
 
 @pytest.mark.parametrize("changes, says", [
     ({"name": "No Good"}, "small letters, digits and hyphens"), ({"caption": "no"}, "say in words"),
+    ({"play": "dept"}, "play names 'dept'"), ({"play": "kind"}, "a control with numbers"), ({"fine": {"dept": 1}}, "fine names 'dept'"),
     ({"caption": "At depth {deph} it is wrong."}, "'deph' is not in the data"), ({"start": {"depth": 7}}, "start has depth=7"),
     ({"views": gb.Lines(x="step", points=("los",))}, "'los' is not in the data"), ({"notes": [("ovr", "x")]}, "'ovr' is not in the data"),
     ({"data": small().rename(kind="layout"), "caption": "At depth {depth} it is {layout}, so."}, "name of a widget's attribute"),
