@@ -11,10 +11,10 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "devices", "exercises", "explorer", "links", "listing", "nets", "plot", "probes", "profiles", "record",
+_MODULES = ("data", "devices", "exercises", "explorer", "links", "listing", "nets", "optimizers", "plot", "probes", "profiles", "record",
             "rules", "schedules", "sweeps", "theory")
 _VERBS = {"sweep": "sweeps", "probe": "probes", "Explorer": "explorer", "Lines": "explorer", "Heat": "explorer",
-          "check": "exercises", "device": "devices", "source": "listing"}
+          "check": "exercises", "device": "devices", "source": "listing", "as_torch": "optimizers"}
 __all__ = [*_MODULES, *_VERBS]
 
 

@@ -9,14 +9,22 @@ schedule, a function of the step 0, 1, 2, ….
 
 from typing import Callable, NamedTuple
 
-__all__ = ["Rule", "chain", "descend", "scale", "trace", "weight_decay", "l1", "clip_value", "clip_norm", "clip_adaptive", "noise"]
+__all__ = ["Rule", "Stack", "chain", "descend", "scale", "trace", "weight_decay", "l1", "clip_value", "clip_norm", "clip_adaptive", "noise"]
 
 
 class Rule(NamedTuple):
-    """``init(params) -> state`` and ``update(grads, state, params) -> (updates, state)``."""
+    """``init(params) -> state`` and ``update(grads, state, params) -> (updates, state)``.
+
+    ``joint`` says that the update of one array depends on the others, as in :func:`clip_norm`.
+    """
 
     init: Callable
     update: Callable
+    joint: bool = False
+
+
+class Stack(list):
+    """A list of arrays whose first axis counts networks: what is joint is joint within a network only."""
 
 
 # ------------------------------------------------------------------------------------------ the algebra
@@ -31,12 +39,12 @@ def chain(*rules):
             states.append(s)
         return grads, states
 
-    return Rule(lambda params: [rule.init(params) for rule in rules], update)
+    return Rule(lambda params: [rule.init(params) for rule in rules], update, any(rule.joint for rule in rules))
 
 
 def each(f, *trees):
     """``f`` of every array of one list, or of arrays that stand alone."""
-    return [f(*arrays) for arrays in zip(*trees)] if isinstance(trees[0], (list, tuple)) else f(*trees)
+    return type(trees[0])(f(*arrays) for arrays in zip(*trees)) if isinstance(trees[0], (list, tuple)) else f(*trees)
 
 
 def zeros(params):
@@ -83,7 +91,7 @@ def trace(decay, dampening=0.0, nesterov=False):
     """
 
     def update(grads, v, params):
-        v = grads if v is None else each(lambda v, g: decay * v + (1 - dampening) * g, v, grads)
+        v = each(lambda g: g + 0, grads) if v is None else each(lambda v, g: decay * v + (1 - dampening) * g, v, grads)
         return (each(lambda g, v: g + decay * v, grads, v) if nesterov else v), v
 
     return Rule(lambda params: None, update)
@@ -110,17 +118,20 @@ def clip_value(value):
 def clip_norm(max_norm, eps=1e-6):
     """All gradients together to a Euclidean norm of at most ``max_norm``: g · min(1, max_norm/(|g| + eps)).
 
-    Pascanu et al. (2013), with torch's eps (torch.nn.utils.clip_grad_norm_).
+    In a :class:`Stack`, each network's.  Pascanu et al. (2013), with torch's eps (torch.nn.utils.clip_grad_norm_).
     """
     check_positive(max_norm=max_norm)
 
+    def square(g, stacked):
+        return (g * g).sum(tuple(range(1, g.ndim)), keepdims=True) if stacked else (g * g).sum()
+
     def update(grads, state, params):
         arrays = grads if isinstance(grads, (list, tuple)) else [grads]
-        norm = sum((g * g).sum() for g in arrays) ** 0.5
+        norm = sum(square(g, isinstance(grads, Stack)) for g in arrays) ** 0.5
         c = max_norm / (norm + eps)
         return each(lambda g: g * smaller(c, 1 + 0 * c), grads), state
 
-    return Rule(lambda params: None, update)
+    return Rule(lambda params: None, update, joint=True)
 
 
 def clip_adaptive(clipping=0.01, eps=1e-3):
@@ -140,7 +151,12 @@ def clip_adaptive(clipping=0.01, eps=1e-3):
 def noise(scale, rng):
     """Add scale·N(0, 1) to every entry; ``rng`` is a ``numpy.random.Generator``  (Neelakantan et al. 2015)."""
     check_not_negative(scale=scale)
-    return stateless(lambda g, p: g + scale * rng.standard_normal(g.shape))
+
+    def draw(g):
+        z = rng.standard_normal(g.shape)
+        return g.new_tensor(z) if hasattr(g, "new_tensor") else z
+
+    return stateless(lambda g, p: g + scale * draw(g))
 
 
 # ------------------------------------------------------------------- arithmetic that any array understands

@@ -1,119 +1,29 @@
-"""Activations, initializations and the multilayer perceptron, for one network and for a stack of N.
+"""Forward passes, for one network and for a stack of N.
 
 Layer l computes z = h W + b and h' = φ(z), with W of shape (fan_in, fan_out) or (N, fan_in, fan_out).
 Weights have variance σ_w²/fan_in and biases variance σ_b², the convention of mean-field theory
 (Poole et al. 2016), so σ_w = 1 is LeCun's initialization and σ_w = √2 is He's.
+
+Every network is a function ``net(x, weights, biases, phi)`` that returns its pre-activations
+[z¹, …, z^{L+1}], the last of which are the logits; options come after, for ``functools.partial``.
 """
 
-import math
+import itertools
 import sys
-from dataclasses import dataclass
-from typing import Callable
 
-import numpy as np
+from .activations import ACTIVATIONS, Activation, activation, prelu
+from .initializations import INITIALIZATIONS, gain, initialization, lsuv
 
-__all__ = ["Activation", "ACTIVATIONS", "activation", "INITIALIZATIONS", "initialization", "mlp"]
-
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
-
-
-@dataclass(frozen=True)
-class Activation:
-    """A nonlinearity φ.
-
-    ``activation(x)`` works on NumPy arrays (by ``phi``) and on torch tensors (by torch's own
-    function of the same name); ``slope`` is φ' on NumPy arrays; ``lipschitz`` is max |φ'|.
-    """
-
-    name: str
-    phi: Callable
-    slope: Callable
-    lipschitz: float
-
-    def __call__(self, x):
-        if type(x).__module__.startswith("torch"):
-            return x if self.name == "linear" else getattr(sys.modules["torch"].nn.functional, self.name)(x)
-        return self.phi(np.asarray(x))
+__all__ = ["Activation", "ACTIVATIONS", "activation", "prelu", "INITIALIZATIONS", "initialization", "gain", "lsuv",
+           "layer_sizes", "mlp", "normalized", "residual", "dense", "recurrent", "lstm",
+           "batch_norm", "layer_norm", "group_norm", "rms_norm"]
 
 
-def _sigmoid(x):
-    e = np.exp(-abs(x))  # never overflows
-    return np.where(x >= 0, 1, e) / (1 + e)
-
-
-def _sigmoid_slope(x):
-    e = np.exp(-abs(x))
-    return e / (1 + e) ** 2
-
-
-def _normal_cdf(x):
-    from scipy.special import ndtr
-
-    return ndtr(x)
-
-
-def _normal_pdf(x):
-    return np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-
-
-def _expm1_below(x):
-    return np.expm1(np.minimum(x, 0))
-
-
-ACTIVATIONS = {a.name: a for a in [
-    Activation("linear", lambda x: x, np.ones_like, 1.0),
-    Activation("sigmoid", _sigmoid, _sigmoid_slope, 0.25),
-    Activation("tanh", np.tanh, lambda x: 1 - np.tanh(x) ** 2, 1.0),
-    Activation("relu", lambda x: np.maximum(x, 0), lambda x: (x > 0) * 1.0, 1.0),
-    Activation("leaky_relu", lambda x: np.where(x > 0, x, 0.01 * x), lambda x: np.where(x > 0, 1, 0.01), 1.0),
-    Activation("elu", lambda x: np.where(x > 0, x, _expm1_below(x)),
-               lambda x: np.exp(np.minimum(x, 0)), 1.0),
-    Activation("selu", lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * _expm1_below(x)),
-               lambda x: SELU_SCALE * np.where(x > 0, 1, SELU_ALPHA * np.exp(np.minimum(x, 0))),
-               SELU_SCALE * SELU_ALPHA),
-    Activation("gelu", lambda x: x * _normal_cdf(x), lambda x: _normal_cdf(x) + x * _normal_pdf(x), 1.1290),
-    Activation("silu", lambda x: x * _sigmoid(x), lambda x: _sigmoid(x) + x * _sigmoid_slope(x), 1.0999),
-]}
-
-
-def activation(name):
-    """The activation called ``name`` (or ``name`` itself if it is an :class:`Activation`).
-
-    >>> activation("tanh").lipschitz
-    1.0
-    """
-    known = ACTIVATIONS.get(name.name if isinstance(name, Activation) else str(name))
-    if known is None or isinstance(name, Activation) and name is not known:
-        raise ValueError(f"activation {name!r} does not exist; choose from {', '.join(ACTIVATIONS)}")
-    return known
-
-
-def _normal(rng, fan_in, fan_out):
-    return rng.standard_normal((fan_in, fan_out), dtype=np.float32) / math.sqrt(fan_in)
-
-
-def _uniform(rng, fan_in, fan_out):
-    bound = math.sqrt(3 / fan_in)  # a uniform variable on ±a has variance a²/3
-    return rng.uniform(-bound, bound, (fan_in, fan_out)).astype(np.float32)
-
-
-def _orthogonal(rng, fan_in, fan_out):
-    q, r = np.linalg.qr(rng.standard_normal((max(fan_in, fan_out), min(fan_in, fan_out))))
-    q = q * np.sign(np.diag(r))  # makes the distribution uniform (Mezzadri 2007)
-    return (q if fan_in >= fan_out else q.T).astype(np.float32)
-
-
-INITIALIZATIONS = {"normal": _normal, "uniform": _uniform, "orthogonal": _orthogonal}
-
-
-def initialization(name):
-    """``init(rng, fan_in, fan_out) -> W`` at σ_w = 1; multiply by σ_w.
-
-    ``normal`` and ``uniform`` have variance 1/fan_in; ``orthogonal`` has orthonormal rows or columns.
-    """
-    if str(name) not in INITIALIZATIONS:
-        raise ValueError(f"init {name!r} does not exist; choose from {', '.join(INITIALIZATIONS)}")
-    return INITIALIZATIONS[name]
+def affine(h, W, b):
+    """h W + b."""
+    if hasattr(W, "baddbmm") and h.ndim == W.ndim == getattr(b, "ndim", 0) == 3:
+        return b.baddbmm(h, W)  # torch's single pass over a stack
+    return h @ W + b
 
 
 def mlp(x, weights, biases, phi):
@@ -124,6 +34,120 @@ def mlp(x, weights, biases, phi):
     """
     h, zs = x, []
     for W, b in zip(weights, biases):
-        zs.append(h @ W + b)
+        zs.append(affine(h, W, b))
         h = phi(zs[-1])
     return zs
+
+
+def normalized(x, weights, biases, phi, norm=None):
+    """A perceptron with ``norm`` (batch normalization) in every hidden layer: z = norm(h W) + b."""
+    norm, h, zs = norm or batch_norm, x, []
+    for W, b in zip(weights[:-1], biases):
+        zs.append(norm(h @ W) + b)
+        h = phi(zs[-1])
+    return [*zs, affine(h, weights[-1], biases[-1])]
+
+
+def residual(x, weights, biases, phi, scale=1.0, norm=None, post=False):
+    """A residual network: z¹ = x W¹ + b¹, then z ← z + scale·(φ(z) W + b), then the readout of φ(z)  (He et al. 2016).
+
+    ``norm`` stands before φ in every branch, or with ``post`` after every sum.
+    """
+    before = norm if norm and not post else (lambda z: z)
+    after = norm if norm and post else (lambda z: z)
+    zs = [affine(x, weights[0], biases[0])]
+    for W, b in zip(weights[1:-1], biases[1:]):
+        zs.append(after(zs[-1] + scale * affine(phi(before(zs[-1])), W, b)))
+    return [*zs, affine(phi(before(zs[-1])), weights[-1], biases[-1])]
+
+
+def dense(x, weights, biases, phi):
+    """Every layer sees all that came before it: zˡ = [x, h¹, …, hˡ⁻¹] Wˡ + bˡ  (DenseNet, Huang et al. 2017).
+
+    fan_in of layer l is features + (l − 1)·width; :func:`layer_sizes` knows.
+    """
+    seen, zs = x, []
+    for W, b in zip(weights, biases):
+        zs.append(affine(seen, W, b))
+        seen = _library(x).concatenate([seen, phi(zs[-1])], -1)
+    return zs
+
+
+def layer_sizes(net, features, depth, width, classes):
+    """(fan_in, fan_out) of each of ``net``'s depth + 1 layers.
+
+    >>> layer_sizes(mlp, 64, 2, 16, 10), layer_sizes(dense, 64, 2, 16, 10)
+    ([(64, 16), (16, 16), (16, 10)], [(64, 16), (80, 16), (96, 10)])
+    """
+    sizes = [features, *[width] * depth, classes]
+    if getattr(net, "func", net) is dense:
+        return list(zip(itertools.accumulate(sizes[:-1]), sizes[1:]))
+    return list(itertools.pairwise(sizes))
+
+
+# ------------------------------------------------------------------------------------------ through time
+
+def recurrent(x, W_x, W_h, b, phi, h=None):
+    """Pre-activations [z₁, …, z_T] of h_t = φ(z_t), z_t = x_t W_x + h_{t−1} W_h + b  (Elman 1990).
+
+    x (time, …, examples, features); W_x (…, features, units); W_h (…, units, units); h begins with 0.
+    """
+    zs = []
+    for x_t in x:
+        z = x_t @ W_x + b
+        zs.append(z if h is None else z + h @ W_h)
+        h = phi(zs[-1])
+    return zs
+
+
+def lstm(x, W_x, W_h, b):
+    """States [(h₁, c₁), …] of a long short-term memory  (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
+
+    c_t = f·c_{t−1} + i·g and h_t = o·tanh(c_t); the four gates stand side by side in the columns of W_x, W_h
+    and b, in torch's order i, f, g, o.  Shapes as in :func:`recurrent`, with 4·units columns.
+    """
+    sigmoid, tanh = activation("sigmoid"), activation("tanh")
+    states, n = [], W_h.shape[-2]
+    for x_t in x:
+        z = x_t @ W_x + b
+        if states:
+            z = z + states[-1][0] @ W_h
+        i, f, g, o = (z[..., k * n:(k + 1) * n] for k in range(4))
+        c = sigmoid(i) * tanh(g) + (sigmoid(f) * states[-1][1] if states else 0)
+        states.append((sigmoid(o) * tanh(c), c))
+    return states
+
+
+# --------------------------------------------------------------------------------------- normalizations
+
+def _standardize(z, axes, eps):
+    z = z - z.mean(axes, keepdims=True)
+    return z / ((z * z).mean(axes, keepdims=True) + eps) ** 0.5
+
+
+def batch_norm(z, gain=1.0, bias=0.0, eps=1e-5):
+    """Every unit to mean 0 and variance 1 over the batch, z (…, examples, units)  (Ioffe & Szegedy 2015)."""
+    return gain * _standardize(z, -2, eps) + bias
+
+
+def layer_norm(z, gain=1.0, bias=0.0, eps=1e-5):
+    """Every example to mean 0 and variance 1 over the units  (Ba et al. 2016)."""
+    return gain * _standardize(z, -1, eps) + bias
+
+
+def group_norm(z, groups, gain=1.0, bias=0.0, eps=1e-5):
+    """Layer normalization of each of ``groups`` blocks of units  (Wu & He 2018)."""
+    if z.shape[-1] % groups:
+        raise ValueError(f"groups is {groups}; it must divide the {z.shape[-1]} units")
+    blocks = _standardize(z.reshape(*z.shape[:-1], groups, -1), -1, eps)
+    return gain * blocks.reshape(z.shape) + bias
+
+
+def rms_norm(z, gain=1.0, eps=1e-5):
+    """Every example divided by the root mean square of its units  (Zhang & Sennrich 2019)."""
+    return gain * z / ((z * z).mean(-1, keepdims=True) + eps) ** 0.5
+
+
+def _library(a):
+    """numpy or torch, whichever ``a`` belongs to."""
+    return sys.modules[type(a).__module__.partition(".")[0]]

@@ -1,4 +1,4 @@
-"""The named update rules, from SGD to Lion, each a chain of the links of :mod:`gradbook.links`.
+"""The named update rules, each a chain of the links of :mod:`gradbook.links`.
 
 Names, arguments and defaults are torch.optim's where torch has the rule.
 
@@ -6,12 +6,14 @@ Names, arguments and defaults are torch.optim's where torch has the rule.
 [1.0, 0.5, 0.25, 0.125]
 """
 
-from .links import (Rule, chain, check_fraction, check_not_negative, clip_adaptive, clip_norm, clip_value, descend, down, each,
+from .links import (Rule, Stack, chain, check_fraction, check_not_negative, clip_adaptive, clip_norm, clip_value, descend, down, each,
                     l1, larger, noise, scale, sign, stateless, trace, weight_decay, zeros)
+from .modern import muon, orthogonalize, sam, schedule_free, shampoo
 
-__all__ = ["Rule", "chain", "descend", "scale", "trace", "weight_decay", "l1", "clip_value", "clip_norm",
+__all__ = ["Rule", "Stack", "chain", "descend", "scale", "trace", "weight_decay", "l1", "clip_value", "clip_norm",
            "clip_adaptive", "noise", "sgd", "heavy_ball", "nesterov", "adagrad", "rmsprop", "adadelta", "adam",
-           "adamw", "amsgrad", "adamax", "nadam", "radam", "signsgd", "lion"]
+           "adamw", "amsgrad", "adamax", "nadam", "radam", "signsgd", "lion", "shampoo", "muon", "orthogonalize", "schedule_free",
+           "sam"]
 
 _l2 = weight_decay  # most rules have an argument of that name
 

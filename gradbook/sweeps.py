@@ -7,7 +7,9 @@ their weights stand along a leading axis, and ``loss.mean(1).sum()`` gives each 
 import itertools
 import math
 import os
-from functools import lru_cache
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from numbers import Real
 
 import numpy as np
@@ -22,18 +24,22 @@ from .record import describe
 
 __all__ = ["sweep"]
 
-STACK = 40  # networks in one stack: enough to keep two cores busy, few enough to stay in their cache
-STACK_BYTES = 100e6  # of weights in one stack; gradients and copies take a few times as much
-SHAPES = ("activation", "init", "depth", "width")  # networks that differ here cannot share a matrix product
+STACK = {"cpu": 25, "cuda": 5000, "mps": 500}  # networks in one stack; on a CPU each core has its own, in its own cache
+STACK_BYTES = {"cpu": 50e6, "cuda": 2e9, "mps": 500e6}  # of weights in one stack; gradients and copies take a few times as much
+BLOCK = 64  # steps whose mini-batches are drawn at once
+SHAPES = ("activation", "init", "net", "rule", "depth", "width")  # networks that differ here cannot share a matrix product
 NUMBERS = ("sigma_w", "sigma_b", "lr", "seed")
 
 
-def sweep(*, depth=10, width=64, activation="relu", init="normal", sigma_w=1.0, sigma_b=0.0, lr=0.1, seed=0,
-          rule=rules.sgd, data=None, steps=0, batch=32, record_every=1, device=None, progress=True):
-    """Measure, and with ``steps`` train, a perceptron for every combination of what is given as a sequence.
+def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp, rule=rules.sgd, sigma_w=1.0, sigma_b=0.0,
+          lr=0.1, seed=0, data=None, steps=0, batch=32, record_every=1, device=None, map=None, progress=True):
+    """Measure, and with ``steps`` train, a network for every combination of what is given as a sequence.
 
-    Each argument in the first line may be one value or a sequence; a sequence becomes an axis of the
-    result.  ``depth`` counts hidden layers of ``width`` units; the linear readout is layer depth + 1.
+    Each argument from ``depth`` to ``seed`` may be one value or a sequence; a sequence becomes an axis of
+    the result.  Several ``net`` or ``rule`` are given by name: ``rule={"SGD": gb.sgd, "Adam": gb.adam}``.
+    ``net`` is a function of :mod:`gradbook.nets` (its options by ``functools.partial``), ``rule`` a function
+    ``rule(lr) -> Rule``.  ``depth`` counts hidden layers of ``width`` units; the readout is layer depth + 1.
+    ``init`` is a name of :data:`gradbook.nets.INITIALIZATIONS`, or ``lsuv`` on the first mini-batch.
     A network draws its weights and its mini-batches (with replacement) from its own ``seed``: networks
     of one seed see the same batches and the same standard normals, scaled by their σ_w.
 
@@ -41,48 +47,87 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", sigma_w=1.0, 
 
     - ``loss`` (…, step): cross-entropy of the mini-batch, before the step;
     - ``signal`` (…, step, layer): |∂loss_a/∂z^l| for the loss of one example a, root mean square over a;
-    - ``example_grad_norm``: the same for that example's weight gradient, |h^{l−1}||δ^l|;
+    - ``example_grad_norm``: the same for that example's weight gradient, |h^{l−1}||δ^l| (``mlp`` only);
     - ``grad_norm``: Frobenius norm of ∂loss/∂W^l, the loss being the mini-batch's mean;
-    - ``activation_rms``: root mean square of the layer's input h^{l−1};
+    - ``activation_rms``: root mean square of φ(z^{l−1}), the layer's input; for layer 1 of the data;
     - ``overflow_layer`` (…, step): the first layer whose z is not finite, 0 if there is none;
 
     and ``diverged`` (…): the loss was not finite at some step that was kept; and, with steps,
     ``accuracy`` (…) on ``data.x_test`` after the last one.  Networks are float32; norms are summed
     in float64, so that 1e-30 does not become 0.  Raises ValueError for an argument out of its range.
+
+    On a CPU, stacks of networks run side by side, one on each of torch's threads.  ``map`` may be an
+    executor's instead, to spread them over processes or machines:
+    ``concurrent.futures.ProcessPoolExecutor().map``, or ``lambda f, xs: client.gather(client.map(f, xs))`` for
+    Dask.  Interrupted (Ctrl-C), it warns and returns what is there, the rest NaN.
     """
-    given = dict(activation=activation, init=init, depth=depth, width=width,
+    given = dict(activation=activation, init=init, net=net, rule=rule, depth=depth, width=width,
                  sigma_w=sigma_w, sigma_b=sigma_b, lr=lr, seed=seed)
     axes = {name: _axis(name, value) for name, value in given.items()}
     for name, value, least in (("steps", steps, 0), ("batch", batch, 1), ("record_every", record_every, 1)):
         _whole(name, value, least)
     kept = sorted({*range(0, steps + 1, record_every), steps})
-    data = digits() if data is None else data
-    device = find_device(device)
-    grid = [len(axis) for axis in axes.values()]
-    layers = max(axes["depth"]) + 1
-    out = {}
-    jobs = [(shape, stack) for shape in np.ndindex(*grid[:4])
-            for stack in _stacks(np.ndindex(*grid[4:]), axes["depth"][shape[2]] * axes["width"][shape[3]] ** 2 * 4)]
+    functions = {name: value if isinstance(value, dict) else {_name(value): value} for name, value in (("net", net), ("rule", rule))}
+    device, map = find_device(device), map or _side_by_side
+    train = partial(_train, data=digits() if data is None else data, kept=kept, batch=batch, device=device)
+    jobs = list(_jobs(axes, functions, device.type))
+    results = _Results([*axes], [len(axis) for axis in axes.values()], len(kept), max(axes["depth"]) + 1)
     quiet = not progress or bool(os.environ.get("TQDM_DISABLE"))  # tqdm itself overlooks it in notebooks
-    for shape, stack in tqdm(jobs, desc="sweep", leave=False, delay=1, disable=quiet):
+    try:
+        done = map(train, [job for _, job in jobs])
+        for (place, _), found in zip(jobs, tqdm(done, total=len(jobs), desc="sweep", leave=False, delay=1, disable=quiet)):
+            results.put(place, found)
+    except KeyboardInterrupt:
+        if not results.count:
+            raise
+        warnings.warn(f"sweep was interrupted after {results.count} of {len(jobs)} stacks; the rest is NaN", stacklevel=2)
+    result = xr.Dataset(results.arrays, {**axes, "step": kept, "layer": np.arange(1, results.layers + 1)})
+    alone = [name for name, value in given.items() if isinstance(value, str) or not hasattr(value, "__len__")]
+    return describe(result.squeeze(alone).drop_vars([name for name in ("net", "rule") if name in alone]))
+
+
+def _side_by_side(train, jobs):
+    """Each of torch's threads trains a stack of its own: they need not wait for each other at every product."""
+    threads = torch.get_num_threads()
+    if threads == 1 or len(jobs) == 1 or train.keywords["device"].type != "cpu":
+        yield from map(train, jobs)
+        return
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield from pool.map(train, jobs)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _jobs(axes, functions, device):
+    """(place in the grid, arguments of _train) for every stack of networks."""
+    grid = [len(axis) for axis in axes.values()]
+    for shape in np.ndindex(*grid[:len(SHAPES)]):
         one = {name: axes[name][i] for name, i in zip(SHAPES, shape)}
-        many = {name: [axes[name][i] for i in indices] for name, indices in zip(NUMBERS, zip(*stack))}
-        place = (*shape, *np.array(stack).T)
-        for name, value in _train(**one, **many, rule=rule, data=data, kept=kept, batch=batch, device=device).items():
-            dims = (*axes, "step", "layer")[:len(axes) + value.ndim - 1]
-            if name not in out:
-                size = [*grid, len(kept), layers][:len(dims)]
-                out[name] = (dims, np.full(size, math.nan if value.dtype.kind == "f" else 0, value.dtype))
+        bytes_each = one["depth"] * one["width"] ** 2 * 4
+        size, places = max(1, min(STACK[device], int(STACK_BYTES[device] // bytes_each))), np.ndindex(*grid[len(SHAPES):])
+        while stack := list(itertools.islice(places, size)):
+            many = {name: [axes[name][i] for i in indices] for name, indices in zip(NUMBERS, zip(*stack))}
+            chosen = {name: functions[name][one[name]] for name in functions}
+            yield (*shape, *np.array(stack).T), one | many | chosen
+
+
+class _Results:
+    """Arrays over the whole grid, filled stack by stack; NaN where nothing came yet."""
+
+    def __init__(self, names, grid, steps, layers):
+        self.dims, self.grid, self.layers, self.steps, self.arrays, self.count = names, grid, layers, steps, {}, 0
+
+    def put(self, place, found):
+        for name, value in found.items():
+            if name not in self.arrays:
+                size = [*self.grid, self.steps, self.layers][:len(self.grid) + value.ndim - 1]
+                dims = (*self.dims, "step", "layer")[:len(size)]
+                self.arrays[name] = (dims, np.full(size, math.nan if value.dtype.kind == "f" else 0, value.dtype))
             index = (*place, slice(None), slice(value.shape[-1])) if value.ndim == 3 else place
-            out[name][1][index] = value
-    result = xr.Dataset(out, {**axes, "step": kept, "layer": np.arange(1, layers + 1)})
-    return describe(result.squeeze([name for name, value in given.items() if np.ndim(value) == 0]))
-
-
-def _stacks(indices, bytes_each):
-    size = max(1, min(STACK, int(STACK_BYTES // bytes_each)))
-    indices = iter(indices)
-    return iter(lambda: list(itertools.islice(indices, size)), [])
+            self.arrays[name][1][index] = value
+        self.count += 1
 
 
 def _whole(name, value, least):
@@ -90,8 +135,18 @@ def _whole(name, value, least):
         raise ValueError(f"{name} is {value!r}; it must be a whole number from {least} on")
 
 
+def _name(function):
+    return getattr(function, "__name__", "other")
+
+
 def _axis(name, value):
     """``value`` as a list of checked values of the axis ``name``."""
+    if name in ("net", "rule"):
+        functions = value if isinstance(value, dict) else {_name(value): value}
+        if not functions or not all(callable(f) and not isinstance(f, rules.Rule) for f in functions.values()):
+            raise ValueError(f"{name} is {value!r}; it must be a function, such as gb.nets.mlp or gb.sgd (not gb.sgd(0.1)), "
+                             "or several by name")
+        return list(functions)
     values = list(value) if np.ndim(value) or isinstance(value, range) else [value]
     if not values:
         raise ValueError(f"{name} is empty; give one value or a sequence of at least one")
@@ -99,7 +154,7 @@ def _axis(name, value):
         if name == "activation":
             nets.activation(v)
         elif name == "init":
-            nets.initialization(v)
+            v == "lsuv" or nets.initialization(v)
         elif name in ("depth", "width", "seed"):
             _whole(name, v, 0 if name == "seed" else 1)
         elif isinstance(v, bool) or not isinstance(v, Real) or not math.isfinite(v) or v < 0:
@@ -112,7 +167,7 @@ def _axis(name, value):
 @lru_cache(maxsize=8)
 def _draw(init, sizes, seed):
     """One network's weights and biases at σ = 1."""
-    draw, rng = nets.initialization(init), np.random.default_rng(seed)
+    draw, rng = nets.initialization("orthogonal" if init == "lsuv" else init), np.random.default_rng(seed)
     return [(draw(rng, i, o), rng.standard_normal((1, o), dtype=np.float32)) for i, o in sizes]
 
 
@@ -125,51 +180,74 @@ def _weights(init, sizes, seeds, sigma_w, sigma_b, device):
             [(sigma_b * b).to(device).requires_grad_() for b in stacked[1]])
 
 
-def _train(*, activation, init, depth, width, sigma_w, sigma_b, lr, seed, rule, data, kept, batch, device):
+def _batches(seeds, examples, batch, steps):
+    """Rows of the training data, (N, batch) for every step; a stream of its own, so that depth does not change it."""
+    streams = {seed: np.random.default_rng([seed, 1]) for seed in seeds}
+    for start in range(0, steps, BLOCK):
+        size = (min(BLOCK, steps - start), batch)
+        drawn = {seed: rng.integers(examples, size=size) for seed, rng in streams.items()}
+        yield from torch.from_numpy(np.stack([drawn[seed] for seed in seeds], 1))
+
+
+def _train(job, *, data, kept, batch, device):
     """Train one stack of N networks; arrays with N in front."""
     x, y, x_test, y_test = (torch.from_numpy(a).to(device) for a in data)
-    sizes = list(itertools.pairwise([x.shape[1], *[width] * depth, data.classes]))
-    weights, biases = _weights(init, sizes, seed, sigma_w, sigma_b, device)
-    params = [*weights, *biases]
-    step_rule = rule(torch.tensor(lr, dtype=torch.float32, device=device).reshape(-1, 1, 1))
-    state = step_rule.init(params)
-    phi = nets.activation(activation)
-    batches = [np.random.default_rng([s, 1]) for s in seed]  # a stream of its own: depth does not change the batches
-    records = []
-    for step in range(kept[-1] + 1):
-        rows = torch.from_numpy(np.stack([rng.integers(len(x), size=batch) for rng in batches])).to(device)
-        h, target = x[rows], y[rows]
-        zs = nets.mlp(h, weights, biases, phi)
+    sizes = nets.layer_sizes(job["net"], x.shape[1], job["depth"], job["width"], data.classes)
+    weights, biases = _weights(job["init"], sizes, job["seed"], job["sigma_w"], job["sigma_b"], device)
+    forward = partial(job["net"], phi=nets.activation(job["activation"]))
+    step_rule = job["rule"](torch.tensor(job["lr"], dtype=torch.float32, device=device).reshape(-1, 1, 1))
+    records, state = [], None
+    for step, rows in enumerate(_batches(job["seed"], len(x), batch, kept[-1] + 1)):
+        h, target = x[rows.to(device)], y[rows.to(device)]
+        if step == 0 and job["init"] == "lsuv":
+            weights = [W.detach().requires_grad_() for W in nets.lsuv(h, weights, biases, forward.keywords["phi"])]
+        params = [*weights, *biases]
+        zs = forward(h, weights, biases)
         losses = torch.nn.functional.cross_entropy(zs[-1].flatten(0, 1), target.flatten(), reduction="none")
         loss = losses.view(target.shape).mean(1)
         measured = zs if step in kept else []
         grads = torch.autograd.grad(loss.sum(), [*measured, *params])
         if measured:
-            records.append(_measure(h, zs, phi, loss, grads[:len(zs)], grads[len(zs):len(zs) + len(weights)]))
+            records.append(_measure(h, zs, forward, loss, grads[:len(zs)], grads[len(zs):len(zs) + len(weights)]))
         if step < kept[-1]:
-            with torch.no_grad():
-                updates, state = step_rule.update(grads[len(measured):], state, params)
-                for p, u in zip(params, updates):
-                    p += u
+            state = _descend(step_rule, grads[len(measured):], state, params)
     out = {name: np.stack([record[name] for record in records], 1) for name in records[0]}
     out["diverged"] = ~np.isfinite(out["loss"]).all(1)
     if kept[-1]:
         with torch.no_grad():
-            logits = nets.mlp(x_test.expand(len(seed), *x_test.shape), weights, biases, phi)[-1]
+            logits = forward(x_test.expand(len(rows), *x_test.shape), weights, biases)[-1]
             out["accuracy"] = (logits.argmax(-1) == y_test).double().mean(1).cpu().numpy()
     return out
 
 
-def _measure(x, zs, phi, loss, signals, grads):
+@torch.no_grad()
+def _descend(rule, grads, state, params):
+    """One step in place; the new state.  Array by array, where the rule allows: less memory is in flight."""
+    if rule.joint:
+        params = rules.Stack(params)
+        updates, state = rule.update(rules.Stack(grads), rule.init(params) if state is None else state, params)
+        for p, u in zip(params, updates):
+            p += u
+        return state
+    state = [rule.init(p) for p in params] if state is None else state
+    for i, (p, g) in enumerate(zip(params, grads)):
+        update, state[i] = rule.update(g, state[i], p)
+        p += update
+    return state
+
+
+def _measure(x, zs, forward, loss, signals, grads):
     """What one forward and backward pass shows: N, or N and layer, as NumPy arrays."""
     with torch.no_grad():
-        inputs = [_norm(h) for h in (x, *(phi(z) for z in zs[:-1]))]  # |h^{l−1}|, N × examples
+        inputs = [x, *map(forward.keywords["phi"], zs[:-1])]
+        sizes = [_norm(h) for h in inputs]  # |h^{l−1}|, N × examples
         # the loss is a mean over the batch; one example's own gradient is larger by the batch size
         deltas = [_norm(d) * x.shape[1] for d in signals]
         rows = {"signal": [_rms(d) for d in deltas],
-                "example_grad_norm": [_rms(h * d) for h, d in zip(inputs, deltas)],
                 "grad_norm": [_norm(g.flatten(1)) for g in grads],
-                "activation_rms": [_rms(h) / math.sqrt(W.shape[1]) for h, W in zip(inputs, grads)]}
+                "activation_rms": [_rms(s) / math.sqrt(h.shape[-1]) for s, h in zip(sizes, inputs)]}
+        if forward.func is nets.mlp:
+            rows["example_grad_norm"] = [_rms(s * d) for s, d in zip(sizes, deltas)]
         finite = torch.stack([z.isfinite().flatten(1).all(1) for z in zs], 1).cpu().numpy()
         return {"loss": loss.double().cpu().numpy(), **{k: torch.stack(v, 1).cpu().numpy() for k, v in rows.items()},
                 "overflow_layer": np.where(finite.all(1), 0, finite.argmin(1) + 1)}

@@ -1,103 +1,56 @@
-"""What should be seen: mean-field theory and products of random matrices.
+"""What should be seen: mean-field theory, growth per layer, random matrices, rates on quadratics, number formats.
 
-Notation: pre-activation variance q^l = E[z²], weights of variance σ_w²/fan_in, biases σ_b²,
-activation φ, backpropagated signal δ^l = ∂loss/∂z^l.
-Sources: Poole et al. 2016 (length map), Schoenholz et al. 2017 (χ₁), Newman 1986 (exponents).
+This module adds the growth of whole networks to :mod:`gradbook.meanfield`, :mod:`gradbook.quadratics` and
+:mod:`gradbook.formats`, whose names it gives too.
 """
 
 import math
-from functools import lru_cache
 from numbers import Real
 
 import numpy as np
 
-from .nets import activation as find
+from .activations import activation as find
+from .formats import FORMATS, format_depth
+from .meanfield import (chi, correlation_map, depth_scale, edge_of_chaos, fixed_correlation, fixed_point, gaussian_mean,
+                        length_map)
+from .quadratics import best_step, convergence_rate, sgd_variance, stability_limit
 
-__all__ = ["gaussian_mean", "length_map", "fixed_point", "chi", "gradient_profile", "lyapunov_exponent"]
+__all__ = ["gaussian_mean", "length_map", "correlation_map", "fixed_point", "fixed_correlation", "chi", "edge_of_chaos",
+           "depth_scale", "gradient_profile", "residual_growth", "batch_norm_growth", "dropout_growth", "lyapunov_exponent",
+           "convergence_rate", "stability_limit", "best_step", "sgd_variance", "FORMATS", "format_depth"]
 
 
-@lru_cache
-def _nodes(n=14, end=10.0, octaves=18):
-    """Nodes and weights of a Gauss–Legendre rule for the standard normal.
+def residual_growth(activation, sigma_w, scale=1.0, q=1.0):
+    """The factor of E|δ|² from block to block of :func:`gradbook.nets.residual`: 1 + scale²·χ(q).
 
-    ``n`` nodes in each of [0, end/2¹⁷], …, [end/4, end/2], [end/2, end] and their mirror images: split
-    at 0, where ReLU has a kink, and dense there, since slopes like tanh' live within 1/√q of 0.
+    At variance ``q``; for ReLU at any. The cross terms vanish, because a block's W has mean 0
+    (Hanin & Rolnick 2018; Zhang et al. 2019).
+
+    >>> float(residual_growth("relu", 2**0.5).round(9))  # He's weights: 2 for every block
+    2.0
     """
-    x, w = np.polynomial.legendre.leggauss(n)
-    edges = np.concatenate([[0], end / 2.0 ** np.arange(octaves - 1, -1, -1)])
-    half = np.diff(edges)[:, None] / 2
-    z = (edges[:-1, None] + half * (x + 1)).ravel()
-    w = (half * w).ravel() * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return np.concatenate([-z, z]), np.concatenate([w, w])
+    return 1 + scale**2 * chi(activation, sigma_w, q=q)
 
 
-def gaussian_mean(f, q):
-    """E[f(√q z)] for a standard normal z; ``q`` of any shape.
+def batch_norm_growth(activation):
+    """The factor of E|δ|² per layer under batch normalization, at any σ_w: E[φ'(z)²]/Var[φ(z)], z standard normal.
 
-    >>> float(gaussian_mean(np.square, 3.0).round(12))
-    3.0
-    """
-    z, w = _nodes()
-    return f(np.sqrt(np.asarray(q, float))[..., None] * z) @ w
+    For batches that are large and no longer alike (Yang et al. 2019): the numerator is the slope, the
+    denominator what the division by the batch's deviation gives back.  At least 1 for every φ.
 
-
-def _check(sigma_w, sigma_b, q=0.0):
-    for name, value in (("sigma_w", sigma_w), ("sigma_b", sigma_b)):
-        if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
-            raise ValueError(f"{name} is {value!r}; a standard deviation is one finite number, not negative")
-    if not (np.isfinite(q) & (np.asarray(q) >= 0)).all():
-        raise ValueError(f"q is {q!r}; a variance must be finite and not negative")
-
-
-def length_map(q, activation, sigma_w, sigma_b=0.0):
-    """The pre-activation variance one layer on: q' = σ_w² E[φ(√q z)²] + σ_b²  (Poole et al. 2016)."""
-    _check(sigma_w, sigma_b, q)
-    phi = find(activation)
-    return sigma_w**2 * gaussian_mean(lambda z: phi(z) ** 2, q) + sigma_b**2
-
-
-def fixed_point(activation, sigma_w, sigma_b=0.0, q0=1.0):
-    """The variance q* that deep layers settle at, coming from ``q0``: the limit of q ← length_map(q).
-
-    0 where the signal dies out, inf where it grows without bound (below 1e-12 and above 1e12).
-
-    >>> round(fixed_point("tanh", 1.5), 6), fixed_point("tanh", 0.9), fixed_point("relu", 2.0)
-    (0.793354, 0.0, inf)
-    """
-    from scipy.optimize import brentq
-
-    if not np.isfinite(q0) or q0 <= 0:
-        raise ValueError(f"q0 is {q0!r}; a variance to start from must be finite and positive")
-
-    def growth(log_q):
-        return float(length_map(math.exp(log_q), activation, sigma_w, sigma_b)) / math.exp(log_q) - 1
-
-    here = math.log(q0)
-    up = growth(here)
-    if abs(up) < 1e-12:
-        return float(q0)
-    while abs(here) < math.log(1e12):  # walk the way the map goes, until it turns around
-        there = here + math.copysign(0.5, up)
-        if growth(there) * up <= 0:
-            return math.exp(brentq(growth, here, there, xtol=1e-14, rtol=1e-14))
-        here = there
-    return math.inf if up > 0 else 0.0
-
-
-def chi(activation, sigma_w, sigma_b=0.0, q=None):
-    """χ₁ = σ_w² E[φ'(√q z)²]: the factor by which one layer multiplies E|δ|²  (Schoenholz et al. 2017).
-
-    At variance ``q``; without it, at the fixed point, where deep layers are (where that is 0 or
-    ∞, at 1e-12 or 1e8, which is near enough).
-
-    >>> float(chi("tanh", 1.0).round(6)), float(chi("relu", 2**0.5).round(6))
-    (1.0, 1.0)
+    >>> float(batch_norm_growth("relu").round(6)) == round(math.pi / (math.pi - 1), 6)
+    True
     """
     phi = find(activation)
-    if q is None:
-        q = np.clip(fixed_point(phi, sigma_w, sigma_b), 1e-12, 1e8)
-    _check(sigma_w, sigma_b, q)
-    return sigma_w**2 * gaussian_mean(lambda z: phi.slope(z) ** 2, q)
+    variance = gaussian_mean(lambda z: phi(z) ** 2, 1.0) - gaussian_mean(phi, 1.0) ** 2
+    return gaussian_mean(lambda z: phi.slope(z) ** 2, 1.0) / variance
+
+
+def dropout_growth(activation, sigma_w, sigma_b=0.0, p=0.5):
+    """χ₁ under dropout with probability ``p`` and outputs divided by 1 − p: that of σ_w/√(1 − p)  (Schoenholz et al. 2017)."""
+    if not isinstance(p, Real) or not 0 <= p < 1:
+        raise ValueError(f"p is {p!r}; the probability of being dropped is from 0 to less than 1")
+    return chi(activation, sigma_w / math.sqrt(1 - p), sigma_b)
 
 
 def gradient_profile(depth, activation, sigma_w, sigma_b=0.0, q1=1.0):

@@ -1,6 +1,11 @@
 """Stacks of networks against a loop of torch modules, and profiles against what they are made of."""
 
 import math
+import multiprocessing
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -87,7 +92,7 @@ def test_overflow_and_underflow_are_named():
 
 @pytest.mark.parametrize("bad, says", [
     ({"depth": 0}, "depth is 0"), ({"width": -3}, "width is -3"), ({"lr": math.nan}, "lr is nan"), ({"lr": "fast"}, "lr is 'fast'"),
-    ({"activation": "swish"}, "choose from linear, sigmoid, tanh"), ({"init": "zero"}, "choose from normal"), ({"seed": []}, "seed is empty"),
+    ({"activation": "swish"}, "choose from linear, sigmoid, tanh"), ({"init": "zero"}, "choose from zeros"), ({"seed": []}, "seed is empty"),
     ({"sigma_w": -1.0}, "sigma_w is -1.0"), ({"steps": -1}, "steps is -1"), ({"batch": 0}, "batch is 0"), ({"record_every": 0}, "record_every is 0"),
     ({"depth": True}, "depth is True"), ({"sigma_w": None}, "sigma_w is None"), ({"seed": [1, 1]}, "may stand in it once"),
 ])
@@ -131,6 +136,103 @@ def test_theory_knows_the_biases():
 
 def test_stack_size_does_not_show(monkeypatch):
     wide = gb.sweep(depth=2, width=8, seed=range(6), steps=2)
-    monkeypatch.setattr(sweeps, "STACK", 2)
+    monkeypatch.setitem(sweeps.STACK, "cpu", 2)
     narrow = gb.sweep(depth=2, width=8, seed=range(6), steps=2)
     np.testing.assert_allclose(wide.loss, narrow.loss, rtol=1e-6)
+
+
+# -------------------------------------------------------------------------- nets, rules, executors, Ctrl-C
+
+def test_several_nets_and_rules_are_axes():
+    made = gb.sweep(depth=[4, 30], net={"plain": nets.mlp, "residual": partial(nets.residual, scale=0.2), "dense": nets.dense, "normalized": nets.normalized},
+                    rule={"SGD": gb.rules.sgd, "Adam": gb.rules.adam}, width=16, lr=0.01, sigma_w=2**0.5, steps=3)
+    assert made.loss.dims == ("net", "rule", "depth", "step") and made.net.values.tolist()[:2] == ["plain", "residual"]
+    alone = gb.sweep(depth=30, net=partial(nets.residual, scale=0.2), rule=gb.rules.adam, width=16, lr=0.01, sigma_w=2**0.5, steps=3)
+    np.testing.assert_allclose(made.loss.sel(net="residual", rule="Adam", depth=30), alone.loss, rtol=1e-5)
+    assert "net" not in alone.coords and "example_grad_norm" not in alone
+    growth = [profiles.growth_per_layer(made.signal.isel(step=0).sel(depth=30, rule="SGD", net=n, layer=slice(1, 30))).item() for n in ("residual", "normalized")]
+    assert growth[0] == pytest.approx(1.04**0.5, rel=0.05) and growth[1] == pytest.approx((math.pi / (math.pi - 1)) ** 0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("rule, theirs", [(gb.rules.adam, torch.optim.Adam), (lambda lr: gb.rules.chain(gb.rules.clip_norm(0.5), gb.rules.sgd(lr, momentum=0.9)), None)])
+def test_rules_train_a_stack_as_torch_trains_modules(rule, theirs):
+    seeds = range(3)
+    ours = gb.sweep(depth=3, width=16, activation="tanh", lr=0.01, seed=seeds, rule=rule, steps=20, batch=8)
+    for seed in seeds:
+        model = module_like(3, 16, "tanh", 1.0, seed, torch.float32)
+        optimizer = theirs(model.parameters(), lr=0.01) if theirs else torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+        batches, losses = np.random.default_rng([seed, 1]), []
+        for _ in range(21):
+            rows = batches.integers(len(DIGITS.x_train), size=8)
+            loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(DIGITS.x_train[rows])), torch.from_numpy(DIGITS.y_train[rows]))
+            losses.append(loss.item())
+            optimizer.zero_grad()
+            loss.backward()
+            if not theirs:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+        np.testing.assert_allclose(ours.loss.sel(seed=seed), losses, rtol=2e-3)
+
+
+def test_lsuv_starts_with_unit_variance():
+    made = gb.sweep(depth=12, width=64, activation="tanh", init="lsuv", seed=[0, 1], batch=64)
+    lsuv, orthogonal = (gb.sweep(depth=12, width=64, activation="relu", init=init).activation_rms[0] for init in ("lsuv", "orthogonal"))
+    assert lsuv[-1] > 30 * orthogonal[-1]  # ReLU halves the mean square 11 times
+    assert np.isfinite(made.loss).all()
+
+
+def test_an_executors_map_gives_the_same(monkeypatch):
+    monkeypatch.setitem(sweeps.STACK, "cpu", 3)
+    arguments = dict(depth=2, width=8, seed=range(7), lr=[0.01, 0.1], steps=3)
+    here = gb.sweep(**arguments)
+    with ThreadPoolExecutor(2) as pool:
+        assert here.identical(gb.sweep(**arguments, map=pool.map))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        np.testing.assert_allclose(here.loss, gb.sweep(**arguments, map=pool.map).loss, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("default")  # what Dask warns of is not ours
+def test_dask_spreads_the_same_work(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setitem(sweeps.STACK, "cpu", 3)
+    arguments = dict(depth=2, width=8, seed=range(7), steps=3)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster, distributed.Client(cluster) as client:
+        there = gb.sweep(**arguments, map=lambda f, jobs: client.gather(client.map(f, jobs)))
+    np.testing.assert_allclose(gb.sweep(**arguments).loss, there.loss, rtol=1e-5)
+
+
+def test_interrupted_it_returns_what_is_there(monkeypatch):
+    monkeypatch.setitem(sweeps.STACK, "cpu", 2)
+
+    def stopped(f, jobs):
+        for count, job in enumerate(jobs):
+            if count == 2:
+                raise KeyboardInterrupt
+            yield f(job)
+
+    with pytest.warns(UserWarning, match="after 2 of 3 stacks"):
+        made = gb.sweep(depth=2, width=8, seed=range(6), steps=2, map=stopped)
+    assert np.isfinite(made.loss).all("step").values.tolist() == [True] * 4 + [False] * 2
+    with pytest.raises(KeyboardInterrupt):
+        gb.sweep(depth=2, width=8, seed=range(6), map=lambda f, jobs: (_ for _ in jobs if (_ for _ in ()).throw(KeyboardInterrupt)))
+
+
+def test_a_real_interrupt_ends_the_threads():
+    code = ("import threading, os, signal, warnings, gradbook as gb; warnings.simplefilter('ignore'); gb.sweep(depth=2, steps=1);"
+            "threading.Timer(6, lambda: os.kill(os.getpid(), signal.SIGINT)).start();"
+            "made = gb.sweep(depth=10, seed=range(4000), steps=200, record_every=200); n = made.loss.notnull().all('step').sum().item();"
+            "print(0 < n < 4000)")
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "True", run.stderr[-2000:]
+
+
+def test_threads_are_given_back():
+    before = torch.get_num_threads()
+    gb.sweep(depth=2, width=8, seed=range(60), steps=1)
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("bad, says", [({"rule": gb.rules.sgd(0.1)}, r"not gb.sgd\(0.1\)"), ({"net": "mlp"}, "must be a function"), ({"rule": {}}, "must be a function")])
+def test_bad_nets_and_rules(bad, says):
+    with pytest.raises(ValueError, match=says):
+        gb.sweep(**bad)
