@@ -1,96 +1,155 @@
-"""Measure the gradients of any torch model."""
+"""Measure the gradients of any torch model, once."""
 
+import copy
 import math
 
 import torch
 import xarray as xr
 
+from .measuring import Pass, layers_of, norms
 from .record import describe
 
 __all__ = ["probe"]
 
 
-def probe(model, loss):
+def probe(model, loss, optimizer=None):
     """Measure one forward and backward pass, layer by layer.
 
     ``model`` is a ``torch.nn.Module``; ``loss`` a function of no arguments that runs it and returns a
-    scalar, the mean over a batch.  A layer is a submodule that owns a parameter called ``weight`` and
-    returns one tensor whose first axis is the batch; one that runs twice gets a second row, ``name[1]``.
-    The model stays as it was: parameters, ``.grad``, buffers such as batch norm's averages, and hooks.
+    scalar, the mean over a batch.  A layer is a submodule that owns trainable parameters; one that runs
+    twice gets a second row, ``name[1]``.  A compiled model is run uncompiled, so that hooks fire.
+    The model stays as it was: parameters, ``.grad``, buffers such as batch norm's averages, and hooks;
+    so do torch's random numbers, and ``optimizer``, which may be given for the size of its next step.
 
     Returns an ``xarray.Dataset`` over ``layer`` (names, in the order of the forward pass):
 
     - ``signal``: |∂loss_a/∂z| for the loss of one example a, root mean square over the batch, z being
-      the layer's output;
-    - ``grad_norm``: |∂loss/∂W|, Frobenius, and ``weight_norm``: |W|;
-    - ``activation_rms``: root mean square of the layer's input;
+      the layer's output and its first axis the batch;
+    - ``grad_norm``: |∂loss/∂W|, Frobenius, ``weight_norm``: |W|, and with an optimizer ``update_ratio``:
+      |ΔW|/|W| of its next step;
+    - ``activation_rms``, ``activation_mean``: of the layer's input h; ``dead``: the part of h's units that
+      are 0 on the whole batch, where h comes from a rectifier; ``saturation``: the part of h's entries
+      where the slope is under 5 % of its largest, where h comes from tanh or a sigmoid; else NaN;
     - ``not_finite``: how many entries of z, of its gradient and of ∂loss/∂W are NaN or infinite.
 
-    Norms are summed in float64.  Raises TypeError or ValueError where model or loss cannot be measured.
+    Attributes: ``loss``; ``left_out``, the layers that are frozen or have no part in the loss;
+    ``not_finite_parameters``, by name; with an optimizer its
+    ``lr``, and of torch.optim.SGD the ``momentum``.  Norms are summed in float64.  Raises TypeError or ValueError where
+    model or loss cannot be measured.
 
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
     >>> data = probe(model, lambda: model(torch.ones(5, 3)).mean())
     >>> data.layer.values.tolist(), bool((data.grad_norm > 0).all())
     (['0', '2'], True)
     """
-    if not isinstance(model, torch.nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}; it must be a torch.nn.Module")
+    layers = check_model(model)
     if not callable(loss):
         raise TypeError(f"loss is a {type(loss).__name__}; it must be a function of no arguments, such as "
                         "lambda: criterion(model(x), y)")
-    layers = {name: m for name, m in model.named_modules()
-              if isinstance(getattr(m, "weight", None), torch.nn.Parameter) and m.weight.requires_grad}
-    if not layers:
-        raise ValueError("model has no layer with a trainable parameter called weight, so there is nothing to measure")
-    seen, hooks = [], []
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-
-    def watch(name):
-        def hook(module, inputs, output):
-            if isinstance(output, torch.Tensor) and output.requires_grad:
-                earlier = sum(row["weight"] is module.weight for row in seen)
-                # the hook sees z itself, before an in-place activation can overwrite it
-                row = {"layer": f"{name}[{earlier}]" if earlier else name, "weight": module.weight,
-                       "batch": output.shape[0] if output.ndim else 1, "input": _rms(inputs[0]),
-                       "not_finite": _not_finite(output), "signal": math.nan}
-                seen.append(row)
-                output.register_hook(lambda delta: row.update(
-                    signal=math.sqrt(row["batch"]) * _norm(delta), not_finite=row["not_finite"] + _not_finite(delta)))
-        return hook
-
+    seen = Pass(layers)
     try:
-        hooks += [layer.register_forward_hook(watch(name)) for name, layer in layers.items()]
-        with torch.enable_grad():
+        seen.attach()
+        with torch.random.fork_rng(cuda_devices(model)), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
             value = loss()
-        grads = _gradients(value, [row["weight"] for row in seen])
+        weights = [w for _, ws in layers.values() for w in ws]
+        grads = dict(zip(weights, _gradients(value, weights)))
     finally:
-        for hook in hooks:
-            hook.remove()
+        seen.detach()
         for buffer, before in buffers:
             buffer.copy_(before)
-    rows = [{"signal": row["signal"], "grad_norm": math.nan if g is None else _norm(g), "weight_norm": _norm(row["weight"]),
-             "activation_rms": row["input"], "not_finite": row["not_finite"] + (0 if g is None else _not_finite(g))}
-            for row, g in zip(seen, grads)]
-    return describe(xr.Dataset({key: ("layer", [row[key] for row in rows]) for key in rows[0]},
-                               {"layer": [row["layer"] for row in seen]}, {"loss": value.item()}))
+    ran = {row["module"] for row in seen.rows}
+    for name, (_, ws) in layers.items():  # used without being called, as attention's output projection is
+        if name not in ran and any(grads[w] is not None for w in ws):
+            seen.rows.append({"module": name})
+    seen.rows = [row for row in seen.rows if any(grads[w] is not None for w in layers[row["module"]][1])]
+    taken = {row["module"] for row in seen.rows}
+    steps = _next_step(optimizer, model, loss) if optimizer is not None else {}
+    return describe(xr.Dataset(_table(seen, layers, grads, steps), {"layer": list(seen.names())},
+                               {"loss": value.item(), **facts(model, optimizer, taken)}))
+
+
+def check_model(model):
+    """The layers of a model that can be measured."""
+    if not isinstance(model, torch.nn.Module) or isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(f"model is a {type(model).__name__}; it must be a torch.nn.Module in Python, not a script")
+    layers = layers_of(model)
+    if not layers:
+        raise ValueError("model has no trainable parameters, so there is nothing to measure")
+    return layers
+
+
+def cuda_devices(model):
+    """Where random numbers may be drawn besides the CPU."""
+    return sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
+
+
+def facts(model, optimizer, taken):
+    """Attributes of a data set: what was left out, what is not finite, and the optimizer's learning rate and momentum."""
+    owners = [_clean(name) for name, m in model.named_modules() if any(True for _ in m.parameters(recurse=False))]
+    named = [(name.removeprefix("_orig_mod."), p) for name, p in model.named_parameters()]
+    sizes = norms([p for _, p in named])
+    out = {"left_out": [name for name in owners if name not in taken],
+           "not_finite_parameters": [name for (name, _), size in zip(named, sizes) if not math.isfinite(size)]}
+    if optimizer is not None:
+        out["lr"] = max(float(group["lr"]) for group in optimizer.param_groups)
+        if isinstance(optimizer, torch.optim.SGD):  # others scale the gradient, and 2/L is not their limit
+            out["momentum"] = max(float(group["momentum"]) for group in optimizer.param_groups)
+    return out
+
+
+def _clean(name):
+    return name.removeprefix("_orig_mod").removeprefix(".") or "(model)"
+
+
+def _table(seen, layers, grads, steps):
+    """Columns of the data set."""
+    weights = [w for _, ws in layers.values() for w in ws]
+    of = [w for w in weights if grads[w] is not None]
+    rows, size, grad_size = seen.numbers(), dict(zip(weights, norms(weights))), dict(zip(of, norms([grads[w] for w in of])))
+    not_finite = {w: int((~grads[w].isfinite()).sum()) for w, n in grad_size.items() if not math.isfinite(n)}
+    columns = {q: [r[q] for r in rows] for q in rows[0]}
+    own = [layers[row["module"]][1] for row in seen.rows]
+    columns["grad_norm"] = [math.hypot(*(grad_size[w] for w in ws if w in grad_size)) for ws in own]
+    columns["weight_norm"] = [math.hypot(*(size[w] for w in ws)) for ws in own]
+    columns["not_finite"] = [(0 if math.isnan(n) else int(n)) + sum(not_finite.get(w, 0) for w in ws)
+                             for n, ws in zip(columns["not_finite"], own)]
+    if steps:
+        columns["update_ratio"] = [ratio(math.hypot(*(steps.get(w, math.nan) for w in ws)), n) for ws, n in zip(own, columns["weight_norm"])]
+    return {q: ("layer", values) for q, values in columns.items()}
+
+
+def ratio(step, size):
+    """step/size, for sizes that may be 0."""
+    return step / size if size else (math.inf if step else math.nan)
 
 
 def _gradients(loss, weights):
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
         shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
         raise ValueError(f"loss() returned {shape}; it must return a tensor with one entry, such as a mean over the batch")
-    if not weights or not loss.requires_grad:
+    grads = torch.autograd.grad(loss.sum(), weights, allow_unused=True) if loss.requires_grad else [None]
+    if all(g is None for g in grads):
         raise ValueError("loss() does not depend on the model's weights: it must run the model, outside torch.no_grad()")
-    return torch.autograd.grad(loss.sum(), weights, allow_unused=True)
+    return grads
 
 
-def _norm(t):
-    return float(t.detach().double().norm())
-
-
-def _rms(t):
-    return _norm(t) / math.sqrt(max(t.numel(), 1)) if torch.is_floating_point(t) else math.nan
-
-
-def _not_finite(t):
-    return int((~t.detach().isfinite()).sum())
+def _next_step(optimizer, model, loss):
+    """{parameter: |Δ|} of the optimizer's next step, which is taken and taken back."""
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    before, grads = [p.detach().clone() for p in params], [p.grad for p in params]
+    state, buffers = copy.deepcopy(optimizer.state_dict()), [(b, b.clone()) for b in model.buffers()]
+    try:
+        with torch.random.fork_rng(cuda_devices(model)), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
+            for p, g in zip(params, torch.autograd.grad(loss(), params, allow_unused=True)):
+                p.grad = g
+        optimizer.step()
+        return dict(zip(params, norms([p.detach() - b for p, b in zip(params, before)])))
+    finally:
+        optimizer.load_state_dict(state)
+        with torch.no_grad():
+            for p, b, g in zip(params, before, grads):
+                p.copy_(b)
+                p.grad = g
+            for buffer, b in buffers:
+                buffer.copy_(b)

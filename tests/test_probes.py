@@ -81,7 +81,7 @@ def test_frozen_layers_are_left_out():
 
 @pytest.mark.parametrize("model, loss, error, says", [
     ("net", lambda: None, TypeError, "must be a torch.nn.Module"),
-    (nn.Tanh(), lambda: torch.zeros(()), ValueError, "no layer with a trainable parameter"),
+    (nn.Tanh(), lambda: torch.zeros(()), ValueError, "no trainable parameters"),
     (nn.Linear(2, 2), 3.0, TypeError, "a function of no arguments"),
     (nn.Linear(2, 2), lambda: torch.zeros(()), ValueError, "does not depend on the model's weights"),
 ])
