@@ -54,6 +54,17 @@ def name_cells(app, doctree):
             container["ids"] = [ids[container["cell_index"]]]
 
 
+def bars_are_bars(app, what, name, obj, options, lines):
+    """Docstrings write |x| for a size; reStructuredText would look for a substitution."""
+    lines[:] = [line if line.lstrip().startswith((">>>", "...")) else re.sub(r"(``.*?``)|\|", lambda m: m[1] or r"\|", line) for line in lines]
+
+
+def elsewhere_or_a_field(app, what, name, obj, skip, options):
+    """A module that gives another's names does not document them again; a tuple's fields stand in its own text."""
+    here = app.env.temp_data.get("autodoc:module")
+    return True if getattr(obj, "__module__", here) != here or "Alias for field" in (getattr(obj, "__doc__", None) or "") else None
+
+
 def show_explorers(app, doctree, docname):
     for here in list(doctree.findall(explorer_here)):
         chapter = app.env.get_doctree(here["document"])
@@ -81,12 +92,15 @@ def write_front_door(app, exception):
 
 
 def setup(app):
+    app.setup_extension("sphinx.ext.autodoc")
     app.add_node(explorer_here)
     app.add_directive("explorer", ExplorerDirective)
     app.connect("config-inited", use_repository_of_environment, priority=900)
     app.connect("config-inited", without_thebe)
     app.connect("source-read", without_links_to_solutions)
     app.connect("doctree-read", name_cells)
+    app.connect("autodoc-process-docstring", bars_are_bars)
+    app.connect("autodoc-skip-member", elsewhere_or_a_field)
     app.connect("doctree-resolved", show_explorers)
     app.connect("html-page-context", add_script)
     app.connect("build-finished", write_front_door, priority=900)

@@ -1,8 +1,10 @@
 """sweep() against a loop of torch modules, in one run; prints rows for README.md."""
 
 import itertools
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -32,9 +34,10 @@ def loop_of_modules(depth, networks, steps):
     return (time.perf_counter() - start) / networks / steps
 
 
-def stacked(depth, networks, steps):
+def stacked(depth=10, networks=100, steps=100, width=WIDTH):
+    """Seconds per network and step of sweep."""
     start = time.perf_counter()
-    gb.sweep(depth=depth, width=WIDTH, batch=BATCH, seed=range(networks), lr=0.01, sigma_w=2**0.5, steps=steps, record_every=steps, progress=False)
+    gb.sweep(depth=depth, width=width, batch=BATCH, seed=range(networks), lr=0.01, sigma_w=2**0.5, steps=steps, record_every=steps, progress=False)
     return (time.perf_counter() - start) / networks / steps
 
 
@@ -51,18 +54,47 @@ def _seconds(f):
     return time.perf_counter() - start
 
 
-def main(repeats=5):
-    for depth, steps in ((10, 100), (50, 40)):
+def against_a_loop(repeats=7):
+    print("| depth | against a loop of modules (least – most) | share of the matrix-product peak |\n|---|---|---|")
+    for depth, steps in ((10, 200), (50, 50)):
         stacked(depth, 100, 5), loop_of_modules(depth, 2, 5)
         ratios, shares = [], []
         for _ in range(repeats):
             ours, theirs = stacked(depth, 100, steps), loop_of_modules(depth, 5, steps)
-            work = 6 * BATCH * (64 * WIDTH + (depth - 1) * WIDTH**2 + WIDTH * 10)  # two in a product; forward, δ, and ∂W
+            work = 6 * BATCH * (64 * WIDTH * 2 / 3 + (depth - 1) * WIDTH**2 + WIDTH * 10)  # forward, δ (not for the data), ∂W
             ratios.append(theirs / ours)
             shares.append(work / ours / peak())
-            print(depth, f"{ours*1e6:.1f} us  {theirs*1e6:.1f} us  ratio {ratios[-1]:.1f}  share {shares[-1]:.0%}", file=sys.stderr)
-        print(f"| depth {depth} | {sorted(ratios)[repeats // 2]:.1f} × | {sorted(shares)[repeats // 2]:.0%} |")
+        ratios.sort()
+        print(f"| {depth} | {ratios[repeats // 2]:.1f} × ({ratios[0]:.1f} – {ratios[-1]:.1f}) | {sorted(shares)[repeats // 2]:.0%} |", flush=True)
+
+
+def cost_plot(path):
+    """Cost of a network-step against depth, width and number of networks, relative to depth 10, width 64, 100 networks."""
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    panels = {"depth": [2, 5, 10, 20, 50], "width": [16, 32, 64, 128, 256], "networks": [1, 3, 10, 30, 100, 300]}
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained", sharey=True)
+    reference = min(stacked(steps=50) for _ in range(3))
+    for axis, (name, values) in zip(axes, panels.items()):
+        costs = [min(stacked(**{name: v}, steps=50 if name != "networks" or v > 1 else 400) for _ in range(3)) / reference for v in values]
+        axis.loglog(values, costs, "o-")
+        axis.set(xlabel=name, xticks=values, xticklabels=values)
+        axis.minorticks_off()
+        print(f"| {name} | " + ", ".join(f"{v}: {c:.2f}" for v, c in zip(values, costs)) + " |", flush=True)
+    axes[0].set_ylabel("cost of a network-step\n(depth 10, width 64, 100 networks: 1)")
+    figure.savefig(path, metadata={"Date": None})
+
+
+def memory():
+    """Peak resident memory of the whole grid, in a process of its own."""
+    code = ("import resource, gradbook as gb; gb.sweep(depth=[2, 4, 6, 8, 10, 14, 20, 30, 40, 50], seed=range(100), steps=5, record_every=5, progress=False);"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)")
+    print(f"| depth 2 – 50 × 100 networks | {float(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout):.2f} GiB |")
 
 
 if __name__ == "__main__":
-    main()
+    against_a_loop()
+    cost_plot(Path(__file__).with_name("cost.svg"))
+    memory()

@@ -58,11 +58,11 @@ class Diagnosis:
 
 
 def diagnose(data, sharpness=None):
-    """Judge a data set of :func:`gradbook.probe` or :func:`gradbook.watch`.
+    """Judge a data set of :func:`gradbook.probes.probe` or :func:`gradbook.watching.watch`.
 
     The verdict is one of healthy, vanishing, exploding, dead, saturated, non-finite, unstable, stalled: the
     gravest finding's.  Of a data set with steps, the median over its later half is judged, so that one
-    batch decides nothing.  ``sharpness`` (:func:`gradbook.sharpness`) is held against the optimizer's learning
+    batch decides nothing.  ``sharpness`` (:func:`gradbook.curvature.sharpness`) is held against the optimizer's learning
     rate, where the data set knows it.  The reasons for the thresholds stand in ``THRESHOLDS``.
 
     >>> import torch, gradbook as gb

@@ -58,16 +58,16 @@ class Heat:
 class Explorer(anywidget.AnyWidget):
     """A figure with controls: ``Explorer(data, views, name=…, title=…, caption=…)``.
 
-    data : xarray.Dataset on a grid; quantities that depend on the controls alone may be words.
-    views : a :class:`Lines` or :class:`Heat`, or a sequence of them.
-    name : letters, digits and hyphens; the link to a position is ``#name?depth=30&…``.
-    caption : a sentence or several, in which ``{depth}`` or ``{growth:2}`` (digits) stands for the value at
-        the position; a sentence with a value that is NaN is left out there.
-    notes : pairs (quantity, text); the text joins caption and picture where the quantity is above 0.
-    start : the first position, ``{"depth": 30}``; an axis that is not named starts at its first value.
-    play : the axis along which the play button moves.
-    live : a function of the controls that returns the data at a position off the grid, for a kernel.
-    fine : for ``live``: the step of each slider, ``{"depth": 1}``.
+    - ``data``: xarray.Dataset on a grid; quantities that depend on the controls alone may be words.
+    - ``views``: a :class:`Lines` or :class:`Heat`, or a sequence of them.
+    - ``name``: letters, digits and hyphens; the link to a position is ``#name?depth=30&…``.
+    - ``caption``: a sentence or several, in which ``{depth}`` or ``{growth:2}`` (digits) stands for the value at
+      the position; a sentence with a value that is NaN is left out there.
+    - ``notes``: pairs (quantity, text); the text joins caption and picture where the quantity is above 0.
+    - ``start``: the first position, ``{"depth": 30}``; an axis that is not named starts at its first value.
+    - ``play``: the axis along which the play button moves.
+    - ``live``: a function of the controls that returns the data at a position off the grid, for a kernel.
+    - ``fine``: for ``live``: the step of each slider, ``{"depth": 1}``.
 
     Every control is a trait: ``explorer.depth = 30`` moves the figure, and it can be observed and linked.
     On a page without kernel the figure is the same; without scripts it is a picture and the caption.

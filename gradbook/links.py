@@ -118,7 +118,7 @@ def clip_value(value):
 def clip_norm(max_norm, eps=1e-6):
     """All gradients together to a Euclidean norm of at most ``max_norm``: g · min(1, max_norm/(|g| + eps)).
 
-    In a :class:`Stack`, each network's.  Pascanu et al. (2013), with torch's eps (torch.nn.utils.clip_grad_norm_).
+    In a :class:`Stack`, each network's.  Pascanu et al. (2013), with the eps of ``torch.nn.utils.clip_grad_norm_``.
     """
     check_positive(max_norm=max_norm)
 

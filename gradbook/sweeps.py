@@ -39,7 +39,7 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
     the result.  Several ``net`` or ``rule`` are given by name: ``rule={"SGD": gb.sgd, "Adam": gb.adam}``.
     ``net`` is a function of :mod:`gradbook.nets` (its options by ``functools.partial``), ``rule`` a function
     ``rule(lr) -> Rule``.  ``depth`` counts hidden layers of ``width`` units; the readout is layer depth + 1.
-    ``init`` is a name of :data:`gradbook.nets.INITIALIZATIONS`, or ``lsuv`` on the first mini-batch.
+    ``init`` is a name of ``gradbook.nets.INITIALIZATIONS``, or ``lsuv`` on the first mini-batch.
     A network draws its weights and its mini-batches (with replacement) from its own ``seed``: networks
     of one seed see the same batches and the same standard normals, scaled by their σ_w.
 

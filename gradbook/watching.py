@@ -31,13 +31,13 @@ class watch:
     >>> log.dataset().step.values.tolist(), log.dataset().layer.values.tolist()
     ([0, 2, 4], ['(model)'])
 
-    ``log.dataset()`` has the quantities of :func:`gradbook.probe` over ``step`` and ``layer``, ``update_ratio``
+    ``log.dataset()`` has the quantities of :func:`gradbook.probes.probe` over ``step`` and ``layer``, ``update_ratio``
     |ΔW|/|W| as the optimizer really stepped, and ``loss`` (``seen``) of every value that was given to
     ``log.see``.  A step is one call of ``optimizer.step``; gradients are measured as the backward pass leaves
     them, before anyone clips them, and with ``scaler``, a ``torch.amp.GradScaler``, unscaled.  Where
     gradients of several batches are summed, the signal is the last one's.  Between sampled steps no hook
     is set.  ``not_finite`` counts quantities here, not entries.  A compiled model runs uncompiled in sampled steps.  Attributes of the data set are those of
-    :func:`gradbook.probe`, after the last step.
+    :func:`gradbook.probes.probe`, after the last step.
     """
 
     def __init__(self, model, optimizer, every=10, scaler=None):
