@@ -1,12 +1,13 @@
 # make book    everything from nothing: environment, chapters executed, site built
 # make test    package tests, every notebook through nbval, the site in a browser
 # make serve   show the site on this machine
+# make bench   the tables of benchmarks/
 PYTHON ?= python3
 SOLUTIONS ?= yes
 BIN = .venv/bin
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: book serve test explorer sync outputs lock repository clean
+.PHONY: book serve test bench explorer sync outputs lock repository clean
 
 book: $(BIN)/ready
 	@$(BIN)/python assets/book.py $(SOLUTIONS)
@@ -25,6 +26,12 @@ serve: book
 test: book
 	$(BIN)/python -m pytest -q -rs
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(NBVAL) -n 2 --dist loadfile chapters teaching
+
+# the tables of benchmarks/README.md; about ten minutes, on a quiet machine
+bench: book
+	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/watch.py
+	$(BIN)/python benchmarks/slider.py
 
 # the figures' script, from explorer/src; needs Node.js
 explorer:

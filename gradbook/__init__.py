@@ -12,7 +12,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_MODULES = ("activations", "backprop", "curvature", "data", "devices", "diagnosis", "exercises", "explorer", "formats", "initializations",
+_MODULES = ("activations", "backprop", "callbacks", "curvature", "data", "devices", "diagnosis", "exercises", "explorer", "formats", "initializations",
             "links", "listing", "meanfield", "measuring", "modern", "nets", "optimizers", "plot", "probes", "profiles", "quadratics", "record",
             "rules", "schedules", "surfaces", "sweeps", "theory", "tuning", "watching")
 _VERBS = {name: module for module, names in {

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from hypothesis import given, settings, strategies as st
 from torch import nn
 
 import gradbook as gb
@@ -157,3 +158,20 @@ def test_complex_parameters_are_refused():
     p.grad = torch.ones_like(p)
     with pytest.raises(ValueError, match="complex"):
         gb.as_torch(gb.rules.sgd, [p], 0.1).step()
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.lists(st.integers(1, 4), max_size=4), min_size=1, max_size=4), st.floats(1e-5, 1.0), st.booleans())
+def test_any_parameters(shapes, lr, late):
+    """Scalars to four axes, some of them without gradient at first, against torch's Adam."""
+    runs = []
+    for make in (lambda p: gb.as_torch(gb.rules.adam, p, lr), lambda p: torch.optim.Adam(p, lr=lr)):
+        torch.manual_seed(0)
+        params = [nn.Parameter(torch.randn(s, dtype=torch.float64)) for s in shapes]
+        optimizer = make(params)
+        for step in range(4):
+            for i, p in enumerate(params):
+                p.grad = None if late and step < i % 3 else torch.randn(p.shape, dtype=torch.float64)
+            optimizer.step()
+        runs.append(params)
+    torch.testing.assert_close(*runs, rtol=1e-12, atol=1e-12)
