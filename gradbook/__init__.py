@@ -12,13 +12,13 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_MODULES = ("activations", "backprop", "callbacks", "curvature", "data", "devices", "diagnosis", "exercises", "explorer", "formats", "initializations",
+_MODULES = ("activations", "backprop", "callbacks", "curvature", "data", "descents", "devices", "diagnosis", "exercises", "explorer", "formats", "initializations",
             "links", "listing", "meanfield", "measuring", "modern", "nets", "optimizers", "plot", "probes", "profiles", "quadratics", "record",
-            "rules", "schedules", "surfaces", "sweeps", "theory", "tuning", "watching")
+            "rules", "schedules", "surfaces", "sweeps", "theory", "tuning", "views", "watching")
 _VERBS = {name: module for module, names in {
     "sweeps": "sweep", "probes": "probe", "watching": "watch", "diagnosis": "diagnose", "curvature": "sharpness jacobian_spectrum",
     "tuning": "lr_range gradient_noise", "optimizers": "as_torch", "backprop": "gradient_check", "exercises": "check", "devices": "device",
-    "listing": "source", "explorer": "Explorer Lines Heat",
+    "listing": "source", "explorer": "Explorer", "views": "Lines Path Heat",
     "rules": "Rule chain descend scale trace weight_decay l1 clip_value clip_norm clip_adaptive noise sgd heavy_ball nesterov adagrad "
              "rmsprop adadelta adam adamw amsgrad adamax nadam radam signsgd lion shampoo muon schedule_free sam",
     "schedules": "constant step multistep exponential polynomial linear cosine warm_restarts one_cycle inverse_sqrt "

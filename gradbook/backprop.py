@@ -60,7 +60,7 @@ def gradient_check(f, grad, x, method="central", step=None, tolerance=None):
     is ``forward`` [f(x + h) − f(x)]/h, ``central`` [f(x + h) − f(x − h)]/2h, or ``complex`` Im f(x + ih)/h,
     which loses no digits and needs an f that takes complex x (no abs, no max)  (Squire & Trapp 1998).
     Errors are relative to the entry's gradient, however small, but for what rounding of f does to the
-    difference, 4·2⁻⁵²|f|/h.  Raises GradientError where the error exceeds ``tolerance``, naming the entry;
+    difference, 4·2⁻⁵²|f|/h, and for what the step does to it: its change when h is doubled.  Raises GradientError where the error exceeds ``tolerance``, naming the entry;
     ValueError and TypeError for what cannot be compared.
 
     >>> x = np.array([1.0, 2.0])
@@ -87,7 +87,7 @@ def gradient_check(f, grad, x, method="central", step=None, tolerance=None):
             return value
 
         g, (d, rounding) = gs[k][index], _difference(at, method, h)
-        error = abs(d - g) / max(abs(d), abs(g), rounding / tolerance)
+        error = max(abs(d - g) - rounding, 0) / max(abs(d), abs(g), 1e-300) if np.isfinite(d) else np.inf
         if not error <= tolerance:
             where = ([k] if many else []) + list(index)
             raise GradientError(f"gradient at {where} is {g:.6g}, but the {method} difference is {d:.6g} "
@@ -97,12 +97,13 @@ def gradient_check(f, grad, x, method="central", step=None, tolerance=None):
 
 
 def _difference(at, method, h):
-    """The difference quotient, and what rounding of f may have done to it."""
+    """The difference quotient, and what rounding of f and the length of the step may have done to it."""
     if method == "complex":
         return np.imag(at(1j * h)) / h, 1e-300
     low, high = (0, h) if method == "forward" else (-h, h)
     below, above = at(low), at(high)
-    return (above - below) / (high - low), 4 * 2**-52 * max(abs(below), abs(above)) / (high - low) + 1e-300
+    near, far = (above - below) / (high - low), (at(2 * high) - at(2 * low)) / (2 * (high - low))
+    return near, 4 * 2**-52 * max(abs(below), abs(above)) / (high - low) + 2 * abs(near - far)
 
 
 def _check_shapes(xs, gs):

@@ -26,8 +26,11 @@ def sharpness(model, loss, optimizer=None, tolerance=1e-3):
 
     check_model(model)
     params = [p for p in model.parameters() if p.requires_grad]
+    buffers = [(b, b.clone()) for b in model.buffers()]
     with torch.enable_grad(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         value = loss()
+        for buffer, before in buffers:
+            buffer.data.copy_(before)
         if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
             raise ValueError("loss() must return a tensor with one entry that depends on the model's parameters")
         grads = torch.autograd.grad(value.sum(), params, create_graph=True, allow_unused=True)
@@ -59,8 +62,12 @@ def _preconditioner(optimizer, params):
     parts = []
     for group in optimizer.param_groups:
         for p in group["params"]:
+            if not p.requires_grad:
+                continue
             state = optimizer.state.get(p, {})
-            v = state.get("exp_avg_sq", state.get("square_avg"))
+            v = state.get("max_exp_avg_sq", state.get("exp_avg_sq", state.get("square_avg")))
+            if "grad_avg" in state:  # centered RMSprop
+                v = (v - state["grad_avg"] ** 2).clamp(min=0)
             if v is None:
                 raise ValueError("optimizer has no running mean of squared gradients: it must be a torch.optim.Adam, AdamW or "
                                  "RMSprop that has taken a step")

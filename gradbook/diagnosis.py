@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .quadratics import stability_limit
+
 __all__ = ["diagnose", "Diagnosis", "Finding", "THRESHOLDS"]
 
 BOOK = "https://gradients-that-flow.github.io/gradients-that-flow/chapters/"
@@ -16,8 +18,9 @@ THRESHOLDS = {  # name: (value, the reason for it)
     "saturated": (0.3, "with 30 % of the slopes near 0 a layer keeps at most 0.84 of the gradient, thirty layers 0.5 %"),
     "update": (0.1, "weights that change by 10 % in one step are not where the gradient was taken; 0.1 % is usual"),
     "still": (1e-6, "at a millionth of its size per step a weight needs a million steps to change"),
-    "rise": (1.5, "a loss half as large again as at the start is not noise around a descent"),
-    "fall": (0.98, "a loss that fell by less than 2 % over the whole window"),
+    "level": (1e4, "weight gradients that far apart cannot share a learning rate, whatever the signal is"),
+    "rise": (0.5, "a loss that rose by half of its size at the start is not noise around a descent"),
+    "fall": (0.02, "a loss that fell by less than 2 % of its size over the whole window stands still"),
 }
 ORDER = ("non-finite", "unstable", "dead", "exploding", "saturated", "vanishing", "stalled")
 
@@ -74,6 +77,9 @@ def diagnose(data, sharpness=None):
     """
     if "layer" not in getattr(data, "dims", ()) or "signal" not in data or "grad_norm" not in data:
         raise ValueError("data must be a data set of gradbook.probe or gradbook.watch, with signal and grad_norm over layer")
+    if "not_finite" not in data or data.sizes["layer"] == 0 or not np.isfinite(data.signal).any() and not (data.not_finite > 0).any():
+        raise ValueError("data hold no signal to judge: they must come from gradbook.probe or gradbook.watch, of a model that is called "
+                         "as a whole, model(x), with gradients on")
     window = data.isel(step=slice(data.sizes["step"] // 2, None)).median("step", skipna=True) if "step" in data.dims else data
     findings = [f for check in (_non_finite, _loss, _curvature, _spread, _units, _updates) for f in check(data, window, sharpness)]
     if any(f.verdict == "non-finite" for f in findings):
@@ -112,14 +118,15 @@ def _loss(data, window, sharpness):
         return
     loss = data.loss.values
     first, last = np.median(loss[:max(3, len(loss) // 20)]), np.median(loss[-(len(loss) // 4):])
-    if not np.isfinite(last) or last > THRESHOLDS["rise"][0] * first:
+    size = abs(first)
+    if not np.isfinite(last) or last - first > THRESHOLDS["rise"][0] * size:
         limit = _limit_seen(data)
-        yield Finding("unstable", "(loss)", "loss", float(last), float(THRESHOLDS["rise"][0] * first),
+        yield Finding("unstable", "(loss)", "loss", float(last), float(first + THRESHOLDS["rise"][0] * size),
                       f"The loss rises: from {first:.3g} to {last:.3g}.",
                       "the step is longer than the curvature allows" + (f"; the gradient grows by {limit[0]:.3g} per step, so the limit 2/L is near {limit[1]:.3g}" if limit else ""),
                       f"a learning rate below {limit[1]:.2g}" if limit else "a smaller learning rate; gb.sharpness says how small, gb.lr_range finds one")
-    elif last > THRESHOLDS["fall"][0] * first:
-        yield Finding("stalled", "(loss)", "loss", float(last), float(THRESHOLDS["fall"][0] * first), f"The loss stays: {first:.3g} at first, {last:.3g} at last.",
+    elif first - last < THRESHOLDS["fall"][0] * size:
+        yield Finding("stalled", "(loss)", "loss", float(last), float(first - THRESHOLDS["fall"][0] * size), f"The loss stays: {first:.3g} at first, {last:.3g} at last.",
                       "the steps lead nowhere: too short, or in a direction without information", "gb.lr_range shows whether any learning rate learns")
 
 
@@ -138,39 +145,66 @@ def _curvature(data, window, sharpness):
     lr, momentum = data.attrs.get("lr"), data.attrs.get("momentum")
     if sharpness is None or lr is None or momentum is None:
         return
-    limit = 2 * (1 + momentum) / sharpness if sharpness > 0 else math.inf
+    method = "nesterov" if data.attrs.get("nesterov") and momentum else "heavy ball"
+    limit = stability_limit(sharpness, momentum, method) if sharpness > 0 else math.inf
     if lr > limit:
         yield Finding("unstable", "(model)", "lr", lr, limit, f"The learning rate {lr:g} is above the stability limit {limit:.4g}.",
-                      f"the sharpness is {sharpness:.4g}; " + ("2(1 + momentum)/sharpness" if momentum else "2/sharpness") + " is the longest step that does not overshoot",
+                      f"the sharpness is {sharpness:.4g}, and that is the longest step that still converges on such a curvature",
                       f"a learning rate below {limit:.2g}")
 
 
 def _spread(data, window, sharpness):
-    signal = window.signal.values.astype(float)
-    layers, known = window.layer.values, np.flatnonzero(np.isfinite(signal))
-    if len(known) < 3:
+    signal, gradients = window.signal.values.astype(float), window.grad_norm.values.astype(float)
+    layers, known = [str(name) for name in window.layer.values], np.flatnonzero(np.isfinite(signal))
+    empty = [layers[i] for i in np.flatnonzero((window.weight_norm.values == 0) & (np.arange(len(layers)) > 0))]
+    if empty and (gradients == 0).any():
+        yield Finding("vanishing", empty[-1], "weight_norm", 0.0, 0.0, f"The weights of layer {empty[-1]!r} are 0, and nothing passes it on the way back.",
+                      "a product with 0; it ends as soon as these weights move, if they do", "nothing, if they were set to 0 on purpose; else an initialization that is not 0")
         return
-    first, last = known[0], known[-1]
-    top, bottom = signal[last], signal[first]
-    if top == 0 and bottom == 0:
-        yield Finding("vanishing", str(layers[first]), "signal", 0.0, 0.0, "No gradient arrives anywhere.",
+    if not (signal[known] > 0).any():
+        yield Finding("vanishing", layers[0], "signal", 0.0, 0.0, "No gradient arrives anywhere.",
                       "the loss does not change with the output: it is saturated, or its gradient is below the number format", "a loss on logits; float32 or loss scaling")
         return
-    ratio = bottom / top if top else math.inf
-    limit = THRESHOLDS["spread"][0]
+    if len(known) < 2:
+        return
+    used = [i for i in known if signal[i] > 0]  # a head whose loss has weight 0 says nothing about depth
+    first, last = known[0], used[-1]
+    ratio, limit = signal[first] / signal[last], THRESHOLDS["spread"][0]
+    if ratio == 0 or first == last:
+        yield Finding("vanishing", layers[first], "signal", float(signal[first]), 0.0, f"No gradient reaches layer {layers[first]!r}.",
+                      "on the way every unit is dead or saturated, or the signal is below the number format", "look at the dead and saturated parts; smaller inputs and weights; normalization")
+        return
     factor = ratio ** (1 / (last - first)) if 0 < ratio < math.inf else ratio
-    gradient = window.grad_norm.values[[first, last]]
+    gradient = gradients[[first, last]]
     level = f" Its weight gradients do not show it: {gradient[0]:.2g} and {gradient[1]:.2g}." if 1 / limit < gradient[0] / (gradient[1] or math.nan) < limit else ""
     if ratio > limit:
-        yield Finding("exploding", str(layers[first]), "signal", float(ratio), limit,
+        yield Finding("exploding", layers[first], "signal", float(ratio), limit,
                       f"The signal grows by {factor:.3g} per layer on its way back: in {layers[first]!r} it is {ratio:.2g} times that in {layers[last]!r}.{level}",
                       "the Jacobians, weights times slopes (and what normalization divides by), are larger than 1",
                       "weights of variance 2/fan_in for ReLU or 1/fan_in for tanh; branches scaled by 1/√depth; clip_norm while you look for the cause")
     elif ratio < 1 / limit:
-        yield Finding("vanishing", str(layers[first]), "signal", float(ratio), 1 / limit,
+        yield Finding("vanishing", layers[first], "signal", float(ratio), 1 / limit,
                       f"The signal shrinks by {factor:.3g} per layer on its way back: in {layers[first]!r} it is {ratio:.2g} times that in {layers[last]!r}.{level}",
                       "the Jacobians, weights times slopes, are smaller than 1; a sigmoid's slope is at most 1/4",
                       "another activation with its own initialization (ReLU with 2/fan_in), skip connections, or normalization")
+    else:
+        yield from _level(window, gradients, layers)
+
+
+def _level(window, gradients, layers):
+    """Weight gradients that differ although the signal does not: the sizes of the layers' inputs do."""
+    known, limit = np.flatnonzero(gradients > 0), THRESHOLDS["level"][0]
+    if not known.size:
+        return
+    high, low = known[np.argmax(gradients[known])], known[np.argmin(gradients[known])]
+    if gradients[high] / gradients[low] > limit:
+        small = float(window.activation_rms.values[low])
+        large = float(window.activation_rms.values[high])
+        verdict, at = ("exploding", high) if high < low else ("vanishing", low)
+        yield Finding(verdict, layers[at], "grad_norm", float(gradients[high] / gradients[low]), limit,
+                      f"The weight gradient of layer {layers[high]!r} is {gradients[high] / gradients[low]:.2g} times that of {layers[low]!r}, though the signal is level.",
+                      f"a weight gradient is signal times input, and their inputs have a size of {large:.2g} and {small:.2g}",
+                      "standardize the inputs; normalization between layers of unlike size")
 
 
 def _units(data, window, sharpness):
@@ -190,7 +224,8 @@ def _updates(data, window, sharpness):
     if "update_ratio" not in window:
         return
     values = window.update_ratio.values.astype(float)
-    known = np.flatnonzero(np.isfinite(values) & (window.weight_norm.values > 0))
+    started = data.weight_norm.isel(step=0).values if "step" in data.dims else window.weight_norm.values
+    known = np.flatnonzero(np.isfinite(values) & (started > 0.1 * window.weight_norm.values))  # not those that grow from 0
     if not known.size:
         return
     worst = known[np.argmax(values[known])]

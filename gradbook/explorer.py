@@ -7,7 +7,7 @@ does not use becomes a control: a slider for numbers, a choice for words.
 import json
 import re
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.resources import files
 
 import anywidget
@@ -15,51 +15,16 @@ import numpy as np
 import traitlets
 
 from . import plot, record
+from .views import Heat, Lines, Path, draw, drawn, is_control
 
-__all__ = ["Explorer", "Lines", "Heat"]
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Quantities against an axis (or against a quantity) ``x``: ``points`` measured, ``lines`` predicted.
-
-    ``lines[i]`` has the color of ``points[i]``.  Where the data hold ``NAME_low`` and ``NAME_high``,
-    a bar joins them.  ``ylim`` fixes the range; without it the axis follows the data.
-    """
-
-    x: str
-    points: tuple = ()
-    lines: tuple = ()
-    xscale: str = "linear"
-    yscale: str = "linear"
-    xlabel: str = ""
-    ylabel: str = ""
-    ylim: tuple | None = None
-    kind: str = field(default="lines", init=False)
-
-
-@dataclass(frozen=True)
-class Heat:
-    """The quantity ``value`` over the axes ``x`` and ``y``, which stay controls: a cell can be chosen.
-
-    ``line``, if given, is a quantity over ``x`` alone and is drawn over the map as a y value.
-    """
-
-    x: str
-    y: str
-    value: str
-    line: str = ""
-    xlabel: str = ""
-    ylabel: str = ""
-    limits: tuple | None = None
-    kind: str = field(default="heat", init=False)
+__all__ = ["Explorer", "Lines", "Path", "Heat"]
 
 
 class Explorer(anywidget.AnyWidget):
     """A figure with controls: ``Explorer(data, views, name=…, title=…, caption=…)``.
 
     - ``data``: xarray.Dataset on a grid; quantities that depend on the controls alone may be words.
-    - ``views``: a :class:`Lines` or :class:`Heat`, or a sequence of them.
+    - ``views``: a ``Lines``, ``Path`` or ``Heat`` of :mod:`gradbook.views`, or a sequence of them.
     - ``name``: letters, digits and hyphens; the link to a position is ``#name?depth=30&…``.
     - ``caption``: a sentence or several, in which ``{depth}`` or ``{growth:2}`` (digits) stands for the value at
       the position; a sentence with a value that is NaN is left out there.
@@ -81,17 +46,17 @@ class Explorer(anywidget.AnyWidget):
     _asked = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
 
     def __init__(self, data, views, *, name, title, caption, notes=(), start=None, play=None, live=None, fine=None):
-        views = [views] if isinstance(views, (Lines, Heat)) else list(views)
+        views = [views] if isinstance(views, (Lines, Heat, Path)) else list(views)
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             raise ValueError(f"name is {name!r}; use small letters, digits and hyphens, a letter first")
         caption = [caption] if isinstance(caption, str) else list(caption)
         if len(" ".join(caption).split()) < 5:
             raise ValueError(f"caption is {caption!r}; say in words what a position shows, with {{quantity}} for its values")
-        drawn = {q for v in views for q in ([*v.points, *v.lines] if v.kind == "lines" else [v.value, *filter(None, [v.line])])}
-        for quantity in sorted(drawn | {q for q, _ in notes} | set(re.findall(r"{(\w+)", " ".join(caption))) | {v.x for v in views}):
+        shown = {q for v in views for q in drawn(v)}
+        for quantity in sorted(shown | {q for q, _ in notes} | set(re.findall(r"{(\w+)", " ".join(caption))) | {v.x for v in views}):
             if quantity not in data.variables:
                 raise ValueError(f"{quantity!r} is not in the data, which have {', '.join(map(str, data.variables))}")
-        self._axes = {str(d): data[d].values.tolist() for d in data.dims if _is_control(data, views, d)}
+        self._axes = {str(d): data[d].values.tolist() for d in data.dims if is_control(data, views, d)}
         self._grid, self._views, self._compute = record.describe(data), views, live
         start = {a: values[0] for a, values in self._axes.items()} | (start or {})
         for axis, value in start.items():
@@ -106,7 +71,7 @@ class Explorer(anywidget.AnyWidget):
         controls = [{"name": a, "label": data[a].attrs["long_name"], "values": values, "fine": (fine or {}).get(a)}
                     for a, values in self._axes.items()]
         spec = {"name": name, "title": title, "caption": caption, "notes": [list(n) for n in notes], "play": play,
-                "views": [asdict(v) for v in views], "colors": {q: plot.COLORS.get(q, "#0077bb") for q in drawn},
+                "views": [asdict(v) for v in views], "colors": {q: plot.COLORS.get(q, "#0077bb") for q in shown},
                 "controls": controls, "live": live is not None}
         self.add_traits(**{a: _trait(values, start[a]).tag(sync=True) for a, values in self._axes.items()})
         super().__init__(_spec=spec, _data=record.pack(self._grid), **start)
@@ -159,7 +124,7 @@ class Explorer(anywidget.AnyWidget):
         here = self.here()
         fig, grid = plot.axes(ncols=len(self._views), height=3.4)
         for ax, view in zip(np.atleast_1d(grid), self._views):
-            (_draw_lines if view.kind == "lines" else _draw_heat)(ax, view, here, self)
+            draw(ax, view, here, self)
         return plot.Picture(fig, self.words())
 
     def _repr_mimebundle_(self, **kwargs):
@@ -183,46 +148,8 @@ def _plain(text):
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _is_control(data, views, axis):
-    """Every axis is a control, but those along which a Lines view draws."""
-    along = {d for v in views if v.kind == "lines" for d in data[v.x].dims[-1:]}
-    return axis not in along
-
-
 def _trait(values, start):
     if isinstance(start, str):
         return traitlets.Enum(values, default_value=start)
     number = traitlets.Int if all(isinstance(v, int) for v in values) else traitlets.Float
     return number(start, min=min(values), max=max(values))
-
-
-def _draw_lines(ax, view, here, explorer):
-    x = here[view.x].values
-    for place, name in enumerate(view.points):
-        y, color = here[name].values, plot.COLORS.get(name)
-        look = {"mfc": "none", "ms": 7.5} if place else {}  # the first quantity has dots, the others rings around them
-        ax.plot(x, np.where(np.isfinite(y), y, np.nan), "o", color=color, label=here[name].attrs["long_name"], **look)
-        if f"{name}_low" in here:
-            ax.vlines(x, here[f"{name}_low"], here[f"{name}_high"], color=color, lw=1, alpha=0.6)
-    for name, measured in zip(view.lines, [*view.points, *[None] * len(view.lines)]):
-        ax.plot(x, here[name].values, color=plot.COLORS.get(measured or name), label=here[name].attrs["long_name"])
-    ax.set(xscale=view.xscale, yscale=view.yscale, xlabel=view.xlabel or here[view.x].attrs["long_name"],
-           ylabel=view.ylabel, ylim=view.ylim)
-    if view.yscale == "log":
-        ax.yaxis.set_major_formatter(lambda v, _: plot.human(v, 1))
-    handles = dict(zip(*reversed(ax.get_legend_handles_labels())))  # one entry for lines of one name
-    ax.legend(handles.values(), handles, fontsize=9)
-
-
-def _draw_heat(ax, view, here, explorer):
-    grid = explorer._grid.sel({a: v for a, v in explorer.position().items() if a not in (view.x, view.y)})
-    x, y = grid[view.x].values, grid[view.y].values
-    ax.pcolormesh(range(len(x)), range(len(y)), grid[view.value].transpose(view.y, view.x).values,
-                  cmap="cividis", vmin=view.limits and view.limits[0], vmax=view.limits and view.limits[1])
-    ax.set(xlabel=view.xlabel or grid[view.x].attrs["long_name"], ylabel=view.ylabel or grid[view.y].attrs["long_name"])
-    for axis, values in ((ax.xaxis, x), (ax.yaxis, y)):
-        every = max(1, len(values) // 6)
-        axis.set_ticks(range(0, len(values), every), [plot.human(v) for v in values.tolist()[::every]])
-    if view.line:
-        ax.plot(range(len(x)), np.interp(grid[view.line].values, y, range(len(y)), left=np.nan, right=np.nan), color="white")
-    ax.grid(False)

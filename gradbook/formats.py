@@ -31,7 +31,8 @@ FORMATS = {
 def format_depth(factor, format="float32", start=1.0):
     """How many layers a number ``start`` survives in ``format`` when each layer multiplies it by ``factor``.
 
-    It ends when the number is above the largest of the format, or below half the smallest and so rounded to 0.
+    The product is rounded once, at the end: in a format that rounds at every layer, a factor between ½ and 1
+    can stay at the smallest number for good.  It ends when the number is above the largest of the format, or below half the smallest and so rounded to 0.
     inf where it survives for good.
 
     >>> format_depth(0.25), format_depth(10.0, "float16")

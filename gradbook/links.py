@@ -34,7 +34,7 @@ def chain(*rules):
 
     def update(grads, state, params):
         states = []
-        for rule, s in zip(rules, state):
+        for rule, s in zip(rules, state, strict=True):
             grads, s = rule.update(grads, s, params)
             states.append(s)
         return grads, states
@@ -87,10 +87,14 @@ def down(lr):
 def trace(decay, dampening=0.0, nesterov=False):
     """Momentum: v ← decay·v + (1 − dampening)·g with v = g at first; gives v, or g + decay·v if ``nesterov``.
 
+    At a decay of 0 gradients pass, and v stays as it was.
+
     Polyak (1964); Sutskever et al. (2013) for the form of Nesterov's.
     """
 
     def update(grads, v, params):
+        if not decay:
+            return grads, v
         v = each(lambda g: g + 0, grads) if v is None else each(lambda v, g: decay * v + (1 - dampening) * g, v, grads)
         return (each(lambda g, v: g + decay * v, grads, v) if nesterov else v), v
 
@@ -100,7 +104,7 @@ def trace(decay, dampening=0.0, nesterov=False):
 def weight_decay(strength):
     """Add strength·θ to the gradient: L2 regularization if it stands before a rule's direction, decay if after."""
     check_not_negative(strength=strength)
-    return stateless(lambda g, p: g + strength * p)
+    return stateless(lambda g, p: g + strength * p if _any(strength) else g)
 
 
 def l1(strength):
@@ -112,7 +116,7 @@ def l1(strength):
 def clip_value(value):
     """Every entry into [−value, value]."""
     check_positive(value=value)
-    return stateless(lambda g, p: smaller(larger(g, -value + 0 * g), value + 0 * g))
+    return stateless(lambda g, p: g.clip(-value, value) if hasattr(g, "clip") else min(max(g, -value), value))
 
 
 def clip_norm(max_norm, eps=1e-6):
@@ -135,7 +139,10 @@ def clip_norm(max_norm, eps=1e-6):
 
 
 def clip_adaptive(clipping=0.01, eps=1e-3):
-    """Each unit's gradient (a column of W) to ``clipping`` times the unit's weight norm  (Brock et al. 2021)."""
+    """Each unit's gradient to ``clipping`` times the unit's weight norm  (Brock et al. 2021).
+
+    A unit is a column of W (fan_in, fan_out), this book's layout; give torch's weights transposed.
+    """
     check_positive(clipping=clipping)
 
     def norm(a):
@@ -192,6 +199,10 @@ def check_positive(**named):
     for name, value in named.items():
         if isinstance(value, (str, bool)) or value is None or not _all(value > 0):
             raise ValueError(f"{name} is {value!r}; it must be positive")
+
+
+def _any(value):
+    return bool((value != 0).any()) if hasattr(value, "any") else value != 0
 
 
 def _all(truth):

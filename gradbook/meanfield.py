@@ -73,7 +73,7 @@ def fixed_point(activation, sigma_w, sigma_b=0.0, q0=1.0):
     def growth(log_q):
         return float(length_map(math.exp(log_q), activation, sigma_w, sigma_b)) / math.exp(log_q) - 1
 
-    here = math.log(q0)
+    here = math.log(min(max(q0, 1e-11), 1e11))
     up = growth(here)
     if abs(up) < 1e-12:
         return float(q0)
@@ -116,7 +116,11 @@ def edge_of_chaos(activation, sigma_b=0.0):
     values = [excess(p) for p in places]
     for a, b, low, high in zip(places, places[1:], values, values[1:]):
         if low <= 1e-12 < high:
-            return math.exp(brentq(excess, a, b, xtol=1e-13) if low < -1e-12 else a)
+            found = brentq(excess, a, b, xtol=1e-13) if low < -1e-12 else a
+            if abs(excess(found)) < 1e-6:
+                return math.exp(found)
+            raise ValueError(f"χ₁ of {activation!r} with sigma_b = {sigma_b} jumps over 1 at sigma_w = {math.exp(found):.4g}, where "
+                             "the fixed point changes; there is no edge")
     raise ValueError(f"χ₁ of {activation!r} with sigma_b = {sigma_b} does not pass 1 for sigma_w between 0.1 and 100")
 
 
@@ -162,6 +166,8 @@ def correlation_map(c, activation, sigma_w, sigma_b=0.0, q=None):
     phi = find(activation)
     q = _homogeneous(fixed_point(phi, sigma_w, sigma_b)) if q is None else q
     _check(sigma_w, sigma_b, q)
+    if not q > 0 or sigma_w == sigma_b == 0:
+        raise ValueError(f"q is {q!r}, sigma_w {sigma_w!r} and sigma_b {sigma_b!r}; without variance there is no correlation")
     return (sigma_w**2 * _pair_mean(phi, q, c) + sigma_b**2) / float(length_map(q, phi, sigma_w, sigma_b))
 
 
@@ -172,13 +178,19 @@ def _correlation_slope(c, phi, sigma_w, sigma_b, q):
 def fixed_correlation(activation, sigma_w, sigma_b=0.0):
     """c*, the correlation that all pairs of inputs tend to: 1 in the ordered phase, less in the chaotic one.
 
-    >>> fixed_correlation("tanh", 0.9), round(fixed_correlation("tanh", 2.0, sigma_b=0.3), 3)
+    NaN where every correlation stays as it is: in linear networks, and where q* = 0 makes them linear.
+
+    >>> fixed_correlation("tanh", 0.9, sigma_b=0.1), round(fixed_correlation("tanh", 2.0, sigma_b=0.3), 3)
     (1.0, 0.264)
     """
     from scipy.optimize import brentq
 
     phi = find(activation)
     q = _homogeneous(fixed_point(phi, sigma_w, sigma_b))
+    if sigma_w == 0:
+        return 1.0
+    if all(abs(correlation_map(c, phi, sigma_w, sigma_b, q) - c) < 1e-5 for c in (-0.5, 0.3, 0.7)):
+        return math.nan
     if _correlation_slope(1, phi, sigma_w, sigma_b, q) <= 1 + 1e-9:
         return 1.0
 
@@ -205,7 +217,8 @@ def depth_scale(activation, sigma_w, sigma_b=0.0, of="gradient"):
     factor = float(chi(phi, sigma_w, sigma_b))
     if of == "correlation":
         q = _homogeneous(fixed_point(phi, sigma_w, sigma_b))
-        factor = _correlation_slope(fixed_correlation(phi, sigma_w, sigma_b), phi, sigma_w, sigma_b, q)
+        c = fixed_correlation(phi, sigma_w, sigma_b)
+        factor = 1.0 if math.isnan(c) else _correlation_slope(c, phi, sigma_w, sigma_b, q)
     if factor == 0:
         return 0.0
     rate = abs(math.log(factor))

@@ -15,7 +15,8 @@ __all__ = ["Pass", "layers_of", "norms", "QUANTITIES"]
 QUANTITIES = ("activation_rms", "activation_mean", "dead", "saturation", "signal", "not_finite")
 RECTIFIERS = ("Relu", "Threshold", "Gelu", "Silu", "Mish", "Hardswish")  # off for good: output 0 on every example
 SATURATED = {"Tanh": (0.0, 0.975), "Sigmoid": (0.5, 0.4873)}  # |output − center| beyond: slope under 5 % of its largest
-PASSING = ("View", "Reshape", "Transpose", "Permute", "MaxPool", "Mul", "NativeDropout", "Clone", "Unsqueeze", "Squeeze")
+PASSING = ("View", "Reshape", "Transpose", "Permute", "MaxPool", "Clone", "Unsqueeze", "Squeeze")  # change no entry
+CHANNELS_FIRST = (torch.nn.modules.conv._ConvNd, torch.nn.modules.batchnorm._NormBase, torch.nn.GroupNorm)
 
 
 def layers_of(model):
@@ -25,7 +26,11 @@ def layers_of(model):
     """
     found = {}
     for name, module in model.named_modules():
+        if "parametrizations" in name.split("."):
+            continue
         own = dict(module.named_parameters(recurse=False))
+        if hasattr(module, "parametrizations"):  # spectral and weight normalization keep the weight there
+            own |= dict(module.parametrizations.named_parameters())
         weights = [p for p in own.values() if p.ndim > 1] or [p for n, p in own.items() if "weight" in n] or [*own.values()]
         if weights := [p for p in weights if p.requires_grad]:
             found[name.removeprefix("_orig_mod").removeprefix(".") or "(model)"] = (module, weights)
@@ -57,13 +62,12 @@ def row_norms(rows):
     return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
 
 
-def first_tensor(value):
-    """The first tensor in an argument, an output, a tuple or a dictionary of them; None if there is none."""
+def all_tensors(value):
+    """Every tensor in an argument, an output, a tuple or a dictionary of them."""
     if isinstance(value, torch.Tensor):
-        return value
-    if isinstance(value, dict):
-        value = value.values()
-    return next((t for v in value if (t := first_tensor(v)) is not None), None) if isinstance(value, (list, tuple, type({}.values()))) else None
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return [t for part in parts for t in all_tensors(part)]
 
 
 class Pass:
@@ -73,9 +77,11 @@ class Pass:
     ``count`` has every entry looked at for NaN and infinity.  ``finished`` is called at the end of a backward pass.
     """
 
-    def __init__(self, layers, count=True, finished=None):
+    def __init__(self, layers, modules=(), count=True, finished=None):
         self.layers, self.count, self.finished, self.rows, self.hooks = layers, count, finished, [], []
         self.sees = [(module, self._see(name, module)) for name, (module, _) in layers.items()]
+        # torch's recurrent and attention layers put time first unless told otherwise; then the whole model does
+        self.time_first = any(isinstance(m, (torch.nn.RNNBase, torch.nn.MultiheadAttention)) and not m.batch_first for m in modules)
 
     def attach(self):
         self.hooks = [module.register_forward_hook(see, with_kwargs=True) for module, see in self.sees]
@@ -88,33 +94,44 @@ class Pass:
         self.rows, self.waiting = [], True
 
     def _see(self, name, module):
-        unit = 1 if isinstance(module, torch.nn.modules.conv._ConvNd) else -1
+        unit = 1 if isinstance(module, CHANNELS_FIRST) else -1
 
         def hook(module, inputs, named, output):
-            z = output if isinstance(output, torch.Tensor) else first_tensor(output)
-            if z is None or not z.requires_grad:
+            zs = [z for z in all_tensors(output) if z.requires_grad]
+            if not zs:
                 return
-            row = {"module": name, "batch": _batch(z, module)}
+            row = {"module": name, "batch": self._batch(zs[0])}
             self.rows.append(row)
-            h = inputs[0] if inputs and isinstance(inputs[0], torch.Tensor) else first_tensor((inputs, named))
+            h = inputs[0] if inputs and isinstance(inputs[0], torch.Tensor) else next(iter(all_tensors((inputs, named))), None)
             if h is not None and h.is_floating_point() and h.numel():
-                row["input"] = _Input(h.detach(), _activation_before(h.grad_fn), 1 if h.ndim > 3 else unit)
+                row["input"] = _Input(h.detach(), _activation_before(h.grad_fn), unit)
                 if h.numel() >= SMALL:
                     row["input"] = row["input"].look()
             if self.count:
-                row["not_finite"] = _not_finite(z.detach())
-            # the hook stays with z's own gradient, even if an in-place activation overwrites z
-            z.register_hook(lambda delta: self._back(row, delta))
+                row["not_finite"] = sum(_not_finite(z.detach()) for z in zs)
+            for k, z in enumerate(zs):
+                # the hook stays with z's own gradient, even if an in-place activation overwrites z
+                z.register_hook(lambda delta, k=k: self._back(row, k, delta))
         return hook
 
-    def _back(self, row, delta):
+    def _back(self, row, k, delta):
+        if delta is None:  # of an output that nobody used
+            return
         delta = delta.detach()
-        row["signal"] = delta if delta.numel() < SMALL else row_norms(delta.reshape(1, -1))
+        row.setdefault("signal", {})[k] = delta if delta.numel() < SMALL else row_norms(delta.reshape(1, -1))
         if self.count:
             row["not_finite"] = row["not_finite"] + _not_finite(delta)
         if self.finished and self.waiting:
             self.waiting = False
-            torch.autograd.Variable._execution_engine.queue_callback(self.finished)
+            torch.autograd.Variable._execution_engine.queue_callback(self._finish)
+
+    def _finish(self):
+        self.waiting = True  # for the next backward pass of the same step, if there is one
+        self.finished()
+
+    def _batch(self, z):
+        """How many examples ``z`` holds: its first axis, or the second where time comes first."""
+        return max(z.shape[1 if self.time_first and z.ndim == 3 else 0], 1) if z.ndim else 1
 
     def numbers(self):
         """``rows`` as dictionaries of Python numbers."""
@@ -122,9 +139,10 @@ class Pass:
         found = {id(r): dict.fromkeys(QUANTITIES, math.nan) for r in self.rows}
         for r, values in zip(inputs, _Input.look_together([r["input"] for r in inputs])):
             found[id(r)] |= zip(QUANTITIES, values)
-        for r, size in zip(signals, norms([r["signal"] for r in signals])):
+        sizes = iter(norms([delta for r in signals for delta in r["signal"].values()]))
+        for r in signals:
             # the loss is a mean over the batch; one example's own δ is larger by the batch size
-            found[id(r)]["signal"] = size * math.sqrt(r["batch"])
+            found[id(r)]["signal"] = math.hypot(*(next(sizes) for _ in r["signal"])) * math.sqrt(r["batch"])
         for r in self.rows:
             n = found[id(r)]
             n["not_finite"] = float(r["not_finite"]) if "not_finite" in r else float(
@@ -191,12 +209,6 @@ def _activation_before(node):
         if len(before) != 1:
             return None
         node = before[0]
-
-
-def _batch(z, module):
-    """How many examples ``z`` holds: its first axis, or the second where torch puts time first."""
-    time_first = isinstance(module, (torch.nn.RNNBase, torch.nn.MultiheadAttention)) and not module.batch_first and z.ndim == 3
-    return max(z.shape[1 if time_first else 0], 1) if z.ndim else 1
 
 
 def _not_finite(t):

@@ -1,7 +1,7 @@
 """Rules that look further than one entry: matrices (Shampoo, Muon), averages (schedule-free), neighbors (SAM).
 
 A matrix stands in an array's last two axes; a vector is a matrix of one row; axes before them count
-matrices.  A convolution's weight is reshaped to (out, in·height·width) first.
+matrices.  Reshape a convolution's weight to (out, in·height·width) yourself.
 """
 
 import sys
@@ -13,6 +13,8 @@ __all__ = ["shampoo", "muon", "orthogonalize", "schedule_free", "sam"]
 
 
 def _matrix(g):
+    if g.ndim > 3:
+        raise ValueError(f"an array has shape {tuple(g.shape)}; these rules need matrices: reshape a convolution's weight to (out, in·height·width)")
     return g if g.ndim > 1 else g.reshape(1, -1)
 
 
@@ -51,12 +53,13 @@ def shampoo(lr=1e-1, momentum=0.0, weight_decay=0.0, eps=1e-4):
         step = each(lambda g, G, L, R: (inverse_root(L, 4, eps) @ G @ inverse_root(R, 4, eps)).reshape(g.shape), grads, G, L, R)
         return step, (L, R)
 
-    links = ([decay(weight_decay)] if weight_decay else []) + ([trace(momentum)] if momentum else [])
-    return chain(*links, Rule(init, update), down(lr))
+    return chain(decay(weight_decay), trace(momentum), Rule(init, update), down(lr))
 
 
 def orthogonalize(G, steps=5, coefficients=(3.4445, -4.7750, 2.0315), eps=1e-7):
-    """About U Vᵀ for G = U S Vᵀ (…, rows, columns): all singular values to between 0.7 and 1.2, by products alone.
+    """About U Vᵀ for G = U S Vᵀ (…, rows, columns), by products alone.
+
+    Singular values that are not tiny come to between 0.7 and 1.2; tiny ones grow, and 0 stays 0.
 
     The quintic Newton–Schulz iteration X ← aX + (bA + cA²)X, A = XXᵀ  (Jordan et al. 2024).
     """

@@ -46,8 +46,10 @@ def probe(model, loss, optimizer=None):
     if not callable(loss):
         raise TypeError(f"loss is a {type(loss).__name__}; it must be a function of no arguments, such as "
                         "lambda: criterion(model(x), y)")
+    if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(f"optimizer is a {type(optimizer).__name__}; it must be a torch.optim.Optimizer")
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    seen = Pass(layers)
+    seen = Pass(layers, model.modules())
     try:
         seen.attach()
         with torch.random.fork_rng(cuda_devices(model)), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
@@ -74,6 +76,8 @@ def check_model(model):
     if not isinstance(model, torch.nn.Module) or isinstance(model, torch.jit.ScriptModule):
         raise TypeError(f"model is a {type(model).__name__}; it must be a torch.nn.Module in Python, not a script")
     layers = layers_of(model)
+    if any(p.is_complex() for _, ws in layers.values() for p in ws):
+        raise ValueError("model has complex parameters; only real ones can be measured")
     if not layers:
         raise ValueError("model has no trainable parameters, so there is nothing to measure")
     return layers
@@ -94,7 +98,10 @@ def facts(model, optimizer, taken):
     if optimizer is not None:
         out["lr"] = max(float(group["lr"]) for group in optimizer.param_groups)
         if isinstance(optimizer, torch.optim.SGD):  # others scale the gradient, and 2/L is not their limit
-            out["momentum"] = max(float(group["momentum"]) for group in optimizer.param_groups)
+            groups = optimizer.param_groups
+            if not any(group["dampening"] for group in groups):  # with it, the limit is another
+                out["momentum"] = max(float(group["momentum"]) for group in groups)
+                out["nesterov"] = int(any(group["nesterov"] for group in groups))
     return out
 
 
@@ -131,19 +138,24 @@ def _gradients(loss, weights):
     grads = torch.autograd.grad(loss.sum(), weights, allow_unused=True) if loss.requires_grad else [None]
     if all(g is None for g in grads):
         raise ValueError("loss() does not depend on the model's weights: it must run the model, outside torch.no_grad()")
+    if any(g is not None and g.is_sparse for g in grads):
+        raise ValueError("a gradient is sparse; make the embedding with sparse=False to measure it")
     return grads
 
 
 def _next_step(optimizer, model, loss):
     """{parameter: |Δ|} of the optimizer's next step, which is taken and taken back."""
-    params = [p for group in optimizer.param_groups for p in group["params"]]
+    params = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     before, grads = [p.detach().clone() for p in params], [p.grad for p in params]
     state, buffers = copy.deepcopy(optimizer.state_dict()), [(b, b.clone()) for b in model.buffers()]
     try:
         with torch.random.fork_rng(cuda_devices(model)), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
             for p, g in zip(params, torch.autograd.grad(loss(), params, allow_unused=True)):
                 p.grad = g
-        optimizer.step()
+        try:
+            optimizer.step()
+        except TypeError as error:  # LBFGS wants a closure
+            raise TypeError(f"optimizer is a {type(optimizer).__name__}, whose step needs a closure; probe without it ({error})") from error
         return dict(zip(params, norms([p.detach() - b for p, b in zip(params, before)])))
     finally:
         optimizer.load_state_dict(state)

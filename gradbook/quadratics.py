@@ -94,6 +94,8 @@ def sgd_variance(lr, curvature, noise_variance, momentum=0.0):
     0.05263
     """
     _check("heavy ball", momentum, lr=lr, curvature=curvature)
+    if np.ndim(lr) or np.ndim(curvature) or np.ndim(noise_variance):
+        raise ValueError("sgd_variance takes numbers; call it for each of several")
     if not noise_variance >= 0:
         raise ValueError(f"noise_variance is {noise_variance!r}; it must not be negative or NaN")
     room = 2 * (1 + momentum) - lr * curvature

@@ -19,7 +19,7 @@ _l2 = weight_decay  # most rules have an argument of that name
 
 
 def _with_l2(strength, *links):
-    return chain(_l2(strength), *links) if strength else chain(*links)
+    return chain(_l2(strength), *links)  # always: a state must fit when someone changes the strength
 
 
 def sgd(lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
@@ -27,9 +27,7 @@ def sgd(lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
     check_fraction(momentum=momentum)
     if nesterov and (momentum == 0 or dampening != 0):
         raise ValueError(f"nesterov needs momentum > 0 and dampening = 0; they are {momentum} and {dampening}")
-    links = [_l2(weight_decay)] if weight_decay else []
-    links += [trace(momentum, dampening, nesterov)] if momentum else []
-    return chain(*links, down(lr))
+    return _with_l2(weight_decay, trace(momentum, dampening, nesterov), down(lr))
 
 
 def heavy_ball(lr=1e-3, momentum=0.9):
@@ -58,8 +56,7 @@ def adagrad(lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0
         G = each(lambda G, g: G + g * g, G, grads)
         return each(lambda g, G: g / (G**0.5 + eps), grads, G), G
 
-    slower = [scale(lambda t: 1 / (1 + t * lr_decay))] if lr_decay else []
-    return _with_l2(weight_decay, Rule(init, update), *slower, down(lr))
+    return _with_l2(weight_decay, Rule(init, update), scale(lambda t: 1 / (1 + t * lr_decay)), down(lr))
 
 
 def rmsprop(lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False):
@@ -73,11 +70,10 @@ def rmsprop(lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, cente
         v, m = state
         v = each(lambda v, g: alpha * v + (1 - alpha) * g * g, v, grads)
         m = each(lambda m, g: m + (1 - alpha) * (g - m), m, grads) if centered else m
-        spread = each(lambda v, m: v - m * m, v, m) if centered else v
+        spread = each(lambda v, m: larger(v - m * m, 0 * v), v, m) if centered else v  # rounding can make it negative
         return each(lambda g, s: g / (s**0.5 + eps), grads, spread), (v, m)
 
-    links = [trace(momentum)] if momentum else []
-    return _with_l2(weight_decay, Rule(lambda params: (zeros(params), zeros(params)), update), *links, down(lr))
+    return _with_l2(weight_decay, Rule(lambda params: (zeros(params), zeros(params)), update), trace(momentum), down(lr))
 
 
 def adadelta(lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0):
@@ -114,6 +110,7 @@ def moments(direction, betas):
 def adam_direction(betas=(0.9, 0.999), eps=1e-8):
     """m̂/(√v̂ + eps), with m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ)  (Kingma & Ba 2015)."""
     b1, b2 = betas
+    check_not_negative(eps=eps)
     return moments(lambda m, v, g, t: m / (1 - b1**t) / ((v / (1 - b2**t)) ** 0.5 + eps), betas)
 
 
@@ -170,7 +167,8 @@ def nadam(lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, momentum_deca
     (Dozat 2016; torch.optim.NAdam).
     """
     b1, b2 = betas
-    check_not_negative(momentum_decay=momentum_decay)
+    check_fraction(beta1=b1, beta2=b2)
+    check_not_negative(momentum_decay=momentum_decay, eps=eps)
 
     def mu(t):
         return b1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
@@ -209,8 +207,7 @@ def radam(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
 def signsgd(lr=1e-3, momentum=0.0):
     """θ ← θ − lr·sign(v), v being g or its momentum  (Bernstein et al. 2018)."""
     check_fraction(momentum=momentum)
-    links = [trace(momentum)] if momentum else []
-    return chain(*links, stateless(lambda g, p: sign(g)), down(lr))
+    return chain(trace(momentum), stateless(lambda g, p: sign(g)), down(lr))
 
 
 def lion(lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
@@ -222,4 +219,4 @@ def lion(lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
         step = each(lambda m, g: sign(b1 * m + (1 - b1) * g), m, grads)
         return step, each(lambda m, g: b2 * m + (1 - b2) * g, m, grads)
 
-    return chain(Rule(zeros, update), *([_l2(weight_decay)] if weight_decay else []), down(lr))
+    return chain(Rule(zeros, update), _l2(weight_decay), down(lr))

@@ -77,6 +77,8 @@ def one_cycle(max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_fac
     _whole(total_steps=total_steps)
     low, last = max_lr / div_factor, max_lr / div_factor / final_div_factor
     top, end = pct_start * total_steps - 1, total_steps - 1
+    if not 0 < top < end:
+        raise ValueError(f"pct_start is {pct_start!r}; of {total_steps} steps it must leave more than one on either side")
 
     def at(t):
         if not 0 <= t < total_steps:
@@ -102,7 +104,7 @@ def warmup_stable_decay(lr, warmup_steps, total_steps, decay_steps):
 
 
 def warmup(schedule, steps, start_factor=0.0):
-    """From start_factor·schedule(0) up on a line, which is reached at step steps − 1; then ``schedule`` from its step 0."""
+    """Up on a line from start_factor·schedule(0), where step −1 would be, to schedule(0) at step steps − 1; then ``schedule`` from its step 0."""
     _whole(steps=steps)
     share = 1 - start_factor
     return lambda t: schedule(0) * (start_factor + share * (t + 1) / steps) if t < steps else schedule(t - steps)

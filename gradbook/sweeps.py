@@ -18,7 +18,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from . import nets, rules
-from .data import digits
+from .data import Classification, digits
 from .devices import device as find_device
 from .record import describe
 
@@ -59,7 +59,7 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
     On a CPU, stacks of networks run side by side, one on each of torch's threads.  ``map`` may be an
     executor's instead, to spread them over processes or machines:
     ``concurrent.futures.ProcessPoolExecutor().map``, or ``lambda f, xs: client.gather(client.map(f, xs))`` for
-    Dask.  Interrupted (Ctrl-C), it warns and returns what is there, the rest NaN.
+    Dask.  Interrupted (Ctrl-C), it warns and returns what is there; what is missing has a loss of NaN.
     """
     given = dict(activation=activation, init=init, net=net, rule=rule, depth=depth, width=width,
                  sigma_w=sigma_w, sigma_b=sigma_b, lr=lr, seed=seed)
@@ -68,6 +68,8 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
         _whole(name, value, least)
     kept = sorted({*range(0, steps + 1, record_every), steps})
     functions = {name: value if isinstance(value, dict) else {_name(value): value} for name, value in (("net", net), ("rule", rule))}
+    if data is not None and not (isinstance(data, Classification) and data.x_train.dtype == np.float32 and data.y_train.dtype == np.int64):
+        raise ValueError("data must be a gradbook.data.Classification with float32 inputs and int64 labels, as gb.digits() returns")
     device, map = find_device(device), map or _side_by_side
     train = partial(_train, data=digits() if data is None else data, kept=kept, batch=batch, device=device)
     jobs = list(_jobs(axes, functions, device.type))
@@ -80,7 +82,7 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
     except KeyboardInterrupt:
         if not results.count:
             raise
-        warnings.warn(f"sweep was interrupted after {results.count} of {len(jobs)} stacks; the rest is NaN", stacklevel=2)
+        warnings.warn(f"sweep was interrupted after {results.count} of {len(jobs)} stacks; the loss of the rest is NaN", stacklevel=2)
     result = xr.Dataset(results.arrays, {**axes, "step": kept, "layer": np.arange(1, results.layers + 1)})
     alone = [name for name, value in given.items() if isinstance(value, str) or not hasattr(value, "__len__")]
     return describe(result.squeeze(alone).drop_vars([name for name in ("net", "rule") if name in alone]))

@@ -66,6 +66,8 @@ def gradient_profile(depth, activation, sigma_w, sigma_b=0.0, q1=1.0):
     """
     if np.ndim(depth) != 1 or not len(depth) or any(isinstance(L, bool) or L != int(L) or L < 1 for L in depth):
         raise ValueError(f"depth is {depth!r}; it must be a list of whole numbers from 1 on")
+    if not (np.isfinite(q1) & (np.asarray(q1) > 0)).all():
+        raise ValueError(f"q1 is {q1!r}; a variance of the first layer must be finite and positive")
     if not sigma_w > 0:
         raise ValueError(f"sigma_w is {sigma_w!r}; without weights there is no signal to predict")
     q = np.empty((max(depth), np.size(q1)))

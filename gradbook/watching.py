@@ -1,6 +1,5 @@
 """Measure a model while it trains."""
 
-import contextlib
 import math
 import sys
 
@@ -14,6 +13,16 @@ from .record import describe
 __all__ = ["watch"]
 
 COLUMNS = (*QUANTITIES, "grad_norm", "weight_norm", "update_ratio")
+
+
+_armed = [0]
+
+
+def _eager(change):
+    """Compiled models run uncompiled while any watch is armed: else hooks would not fire."""
+    _armed[0] += change
+    if "torch._dynamo" in sys.modules and _armed[0] == max(change, 0):  # the first comes, or the last goes
+        torch.compiler.set_stance("force_eager" if change > 0 else "default")
 
 
 class watch:
@@ -54,7 +63,7 @@ class watch:
         self.step, self.records, self.losses, self.taken, self.armed, self.hooks = 0, [], [], set(), False, []
 
     def __enter__(self):
-        self.passing = Pass(self.layers, count=False, finished=self._backward_done)
+        self.passing = Pass(self.layers, self.model.modules(), count=False, finished=self._backward_done)
         self.hooks = [self.optimizer.register_step_pre_hook(self._before), self.optimizer.register_step_post_hook(self._after)]
         self._arm()
         return self
@@ -66,20 +75,21 @@ class watch:
 
     def see(self, loss):
         """Keep the value of a loss, a tensor or a number."""
-        self.losses.append(loss.detach() if isinstance(loss, torch.Tensor) else torch.tensor(float(loss)))
+        if isinstance(loss, torch.Tensor) and loss.numel() != 1:
+            raise ValueError(f"loss has shape {tuple(loss.shape)}; it must be one number")
+        self.losses.append(loss.detach().reshape(()) if isinstance(loss, torch.Tensor) else torch.tensor(float(loss)))
 
     def _arm(self):
         self.armed, self.grads = True, {}
         self.passing.clear()
         self.passing.attach()
         self.passing.hooks.append(self.model.register_forward_pre_hook(lambda *_: self.passing.clear()))
-        self.stance = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()
-        self.stance.__enter__()
+        _eager(+1)
 
     def _disarm(self):
         if self.armed:
             self.passing.detach()
-            self.stance.__exit__(None, None, None)
+            _eager(-1)
             self.armed = False
 
     def _backward_done(self):
@@ -118,7 +128,7 @@ class watch:
             numbers["update_ratio"] = ratio(math.hypot(*(step[w] for w in ws)), numbers["weight_norm"])
             numbers["not_finite"] += not math.isfinite(numbers["grad_norm"])
             record[name] = numbers
-        self.taken |= ran
+        self.taken |= {row["module"] for row in rows}
         self.records.append((self.step, record))
 
     def dataset(self):

@@ -92,3 +92,8 @@ def test_what_cannot_be_compared(f, grad, x, error, says):
         backprop.gradient_check(f, grad, x)
     with pytest.raises(ValueError, match="one of forward, central, complex"):
         backprop.gradient_check(f, grad, x, method="backward")
+
+
+def test_right_gradients_that_are_zero_or_small_are_let_through():
+    assert backprop.gradient_check(lambda x: (x**2).sum(), lambda x: 2 * x, np.zeros(2), "forward") < 1e-5
+    assert backprop.gradient_check(lambda x: (x**3).sum(), lambda x: 3 * x**2, np.array([1e-3, 0.5])) < 1e-7

@@ -236,3 +236,54 @@ def test_any_perceptron_gets_a_verdict(depth, width, sigma, kind, batch):
 def test_what_is_not_a_measurement_is_refused():
     with pytest.raises(ValueError, match="must be a data set of gradbook.probe"):
         gb.diagnose({"signal": [1]})
+
+
+def trained(losses, **options):
+    model = stack(3, 32, nn.ReLU, 2**0.5)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, **options)
+    with gb.watch(model, optimizer, every=5) as log:
+        for value in losses:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(X), Y).backward()
+            optimizer.step()
+            log.see(value)
+    return log.dataset()
+
+
+def test_negative_losses_may_fall():
+    assert gb.diagnose(trained([-1 - 0.01 * k for k in range(40)])).verdict == "healthy"
+    assert gb.diagnose(trained([-1 + 0.05 * k for k in range(40)])).verdict == "unstable"
+    assert gb.diagnose(trained([-2.0] * 40)).verdict == "stalled"
+
+
+def test_limits_of_nesterov_and_of_dampening():
+    nesterov = trained([1 - 0.01 * k for k in range(40)], momentum=0.9, nesterov=True)
+    limit = gb.stability_limit(100.0, 0.9, "nesterov")
+    assert gb.diagnose(nesterov.assign_attrs(lr=1.01 * limit), 100.0).verdict == "unstable"
+    assert gb.diagnose(nesterov.assign_attrs(lr=0.99 * limit), 100.0).verdict == "healthy"
+    assert "momentum" not in trained([1 - 0.01 * k for k in range(40)], momentum=0.9, dampening=0.5).attrs
+
+
+def test_unscaled_inputs_and_gradients_that_do_not_arrive():
+    found = judged(stack(3, 64, nn.Tanh), X * 1e-6)
+    assert found.findings[0].quantity == "grad_norm" and "inputs have a size" in str(found) and found.verdict == "vanishing"
+    blocked = nn.Sequential(nn.Linear(64, 16), nn.Hardtanh(), nn.Linear(16, 10))
+    found = judged(blocked, X * 1e6)
+    assert found.verdict == "vanishing" and "No gradient reaches layer '0'" in str(found)
+    with torch.no_grad():
+        blocked[2].weight.zero_()
+    found = judged(blocked)
+    assert "weights of layer '2' are 0" in str(found)
+
+
+def test_nothing_measured_is_not_healthy():
+    model = stack(2, 16, nn.ReLU)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with gb.watch(model, optimizer, every=1) as log:
+        loss = nn.functional.cross_entropy(model(X), Y)
+        with torch.no_grad():
+            model(X)  # clears what was seen
+        loss.backward()
+        optimizer.step()
+    with pytest.raises(ValueError, match="no signal to judge"):
+        gb.diagnose(log.dataset())

@@ -175,3 +175,16 @@ def test_any_parameters(shapes, lr, late):
             optimizer.step()
         runs.append(params)
     torch.testing.assert_close(*runs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule, theirs, name, values", [(gb.rules.sgd, torch.optim.SGD, "momentum", [0.0, 0.9, 0.0, 0.9]), (gb.rules.adam, torch.optim.Adam, "weight_decay", [0.0, 0.1, 0.0])])
+def test_hyperparameters_may_change_from_and_to_zero(rule, theirs, name, values):
+    runs = []
+    for make in (lambda p: gb.as_torch(rule, p, 0.05), lambda p: theirs(p, lr=0.05)):
+        model, loss = problem()
+        optimizer = make(model.parameters())
+        for value in values:
+            optimizer.param_groups[0][name] = value
+            train(optimizer, loss, 3)
+        runs.append(model)
+    same(*runs, 1e-9)

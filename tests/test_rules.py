@@ -255,7 +255,9 @@ def test_links():
     assert rules.l1(0.5).update(g, None, theta)[0].tolist() == [1.5, 0.5, 1.0]
     samples = rules.noise(2.0, np.random.default_rng(0)).update(np.zeros(20_000), None, np.zeros(20_000))[0]
     assert samples.std() == pytest.approx(2.0, rel=0.02)
-    assert rules.chain(rules.clip_norm(1.0, eps=0), rules.sgd(0.1)).update(np.array([3.0, 4.0]), [None, [0]], None)[0].tolist() == pytest.approx([-0.06, -0.08])
+    rule, g = rules.chain(rules.clip_norm(1.0, eps=0), rules.sgd(0.1)), np.array([3.0, 4.0])
+    assert rule.update(g, rule.init(g), g)[0].tolist() == pytest.approx([-0.06, -0.08])
+    assert rules.clip_value(1.0).update(np.array([np.inf, -np.inf, 0.5]), None, g)[0].tolist() == [1, -1, 0.5]
 
 
 @pytest.mark.parametrize("call, says", [

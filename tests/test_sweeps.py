@@ -232,7 +232,8 @@ def test_threads_are_given_back():
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("bad, says", [({"rule": gb.rules.sgd(0.1)}, r"not gb.sgd\(0.1\)"), ({"net": "mlp"}, "must be a function"), ({"rule": {}}, "must be a function")])
+@pytest.mark.parametrize("bad, says", [({"rule": gb.rules.sgd(0.1)}, r"not gb.sgd\(0.1\)"), ({"net": "mlp"}, "must be a function"), ({"rule": {}}, "must be a function"),
+                                       ({"data": gb.line()}, "float32 inputs and int64 labels"), ({"data": DIGITS._replace(x_train=DIGITS.x_train.astype(float))}, "float32 inputs")])
 def test_bad_nets_and_rules(bad, says):
     with pytest.raises(ValueError, match=says):
         gb.sweep(**bad)

@@ -95,7 +95,7 @@ def test_newmans_published_value_for_two():
     (lambda: theory.gradient_profile([], "tanh", 1.0), "list of whole numbers"),
     (lambda: theory.gradient_profile(3, "tanh", 1.0), "list of whole numbers"),
     (lambda: theory.gradient_profile([3], "tanh", 0.0), "no signal to predict"),
-    (lambda: theory.gradient_profile([3], "tanh", 1.0, q1=math.nan), "q is"),
+    (lambda: theory.gradient_profile([3], "tanh", 1.0, q1=math.nan), "q1? is"),
     (lambda: theory.lyapunov_exponent(4, sigma=0.0), "sigma is 0.0"),
     (lambda: nets.activation(["relu"]), "choose from linear"),
     (lambda: nets.activation(nets.Activation("tanh", abs, abs, 1.0)), "does not exist"),
@@ -273,3 +273,13 @@ def test_format_depth_is_where_the_number_leaves_the_format(name, factor, start)
 def test_bad_input_of_the_later_parts(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_where_there_is_no_edge_and_no_fixed_correlation():
+    with pytest.raises(ValueError, match="jumps over 1"):
+        theory.edge_of_chaos("gelu")
+    assert math.isnan(theory.fixed_correlation("tanh", 0.9)) and math.isnan(theory.fixed_correlation("linear", 1.3))
+    assert theory.fixed_correlation("relu", 1.0) == 1.0
+    assert theory.fixed_point("tanh", 1.5, q0=1e13) == pytest.approx(theory.fixed_point("tanh", 1.5), rel=1e-9)
+    with pytest.raises(ValueError, match="q1 is 0.0"):
+        theory.gradient_profile([3], "relu", 1.0, q1=0.0)

@@ -49,6 +49,27 @@ def test_heat_map_and_lines_on_logarithmic_axes(page_with):
     assert page.complaints == []
 
 
+def test_path_over_contours(page_with):
+    step, point, lr = np.arange(6), np.arange(40), [0.5, 1.5, 3.0]
+    angle = np.linspace(0, 2 * np.pi, 40)
+    data = xr.Dataset({"x1": (("lr", "step"), [(1 - r) ** step for r in lr]), "x2": (("lr", "step"), [0.5 * (1 - r) ** step for r in lr]),
+                       "ring_x": ("point", np.where(point == 20, np.nan, np.cos(angle))), "ring_y": ("point", np.sin(angle))}, {"lr": lr, "step": step})
+    made = gb.Explorer(data, gb.Path(x="x1", y="x2", xlim=(-1.2, 1.2), ylim=(-1, 1), contours=("ring_x", "ring_y"), key="steps of descent"), name="path", title="Path",
+                       caption="At learning rate {lr} the point moves along its way.")
+    page = page_with(made)
+    view, slider = page.locator("svg.gb-path"), page.get_by_role("slider")
+    assert view.locator(".gb-point").count() == 6 and view.locator(".gb-contour").get_attribute("d").count("M") == 2
+    before = view.inner_html()
+    slider.focus()
+    page.keyboard.press("End")
+    assert view.inner_html() != before and "learning rate 3" in page.locator(".gb-caption").inner_text()
+    box, frame = view.locator(".gb-contour").bounding_box(), view.bounding_box()
+    assert frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]  # diverging steps stay inside
+    assert "steps of descent" in page.locator(".gb-key").inner_text() and page.complaints == []
+    made.lr = 3.0
+    assert "<svg" in made._repr_mimebundle_()[0]["text/html"]
+
+
 def test_damaged_data_leave_the_picture(page_with):
     made = gb.Explorer(trainability(), gb.Lines(x="step", points=("loss",)), name="map", title="Map", caption="At depth {depth} it is so, mostly.")
     made._data = {"axes": {}, "labels": {}, "values": {}}

@@ -164,3 +164,67 @@ def test_bad_input(make, error, says):
     model, optimizer, *_ = setup()
     with pytest.raises(error, match=says):
         make(model, optimizer)
+
+
+def test_two_backward_passes_in_one_step_are_both_in_the_gradient():
+    model, optimizer, x, y = setup()
+    with gb.watch(model, optimizer, every=1) as log:
+        z = model(x)
+        z[:, 0].mean().backward(retain_graph=True)
+        (100 * z[:, 1].mean()).backward()
+        norms = [model[i].weight.grad.norm().item() for i in (0, 2, 4)]
+        optimizer.step()
+    assert log.dataset().grad_norm.values[0] == pytest.approx(norms, rel=1e-4)
+
+
+def test_two_watches_give_compilation_back():
+    import torch._dynamo
+
+    (a, optimizer_a, x, y), (b, optimizer_b, *_) = setup(), setup(1)
+    with gb.watch(a, optimizer_a, every=2), gb.watch(b, optimizer_b, every=2):
+        for _ in range(3):
+            step(a, optimizer_a, x, y)
+            step(b, optimizer_b, x, y)
+    assert torch._dynamo.eval_frame._stance.stance == "default"
+
+
+def test_states_of_a_recurrent_layer_count_as_its_output():
+    torch.manual_seed(0)
+    lstm, out = nn.LSTM(4, 8), nn.Linear(8, 3)
+    model, x, y = nn.ModuleList([lstm, out]), torch.randn(6, 5, 4), torch.randint(3, (5,))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with gb.watch(model, optimizer, every=1) as log:
+        nn.functional.cross_entropy(out(lstm(x)[1][0][-1]), y).backward()
+        optimizer.step()
+    data = log.dataset()
+    assert data.layer.values.tolist() == ["0", "1"] and (data.signal > 0).all() and data.attrs["left_out"] == []
+
+
+def test_spectral_norm_keeps_its_weight_with_its_layer():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(6, 8)), nn.ReLU(), nn.Linear(8, 2))
+    x = torch.randn(5, 6)
+    data = gb.probe(model, lambda: model(x).square().mean())
+    assert data.layer.values.tolist() == ["0", "2"]
+    assert data.weight_norm.values[0] == pytest.approx(model[0].parametrizations.weight.original.norm().item(), rel=1e-5)
+
+
+def test_dropout_and_scaling_are_no_saturation():
+    torch.manual_seed(0)
+    for scaled in (nn.Dropout(0.5), nn.Sequential()):
+        model = nn.Sequential(nn.Linear(20, 200), nn.Sigmoid(), scaled, nn.Linear(200, 5))
+        x = torch.randn(30, 20)
+        seen = gb.probe(model, lambda: model(x).square().mean()).saturation.values[-1]  # noqa: B023
+        assert math.isnan(seen) or seen == 0
+
+
+def test_dead_channels_first_and_last():
+    torch.manual_seed(0)
+    linear = nn.Sequential(nn.Linear(8, 40), nn.ReLU(), nn.Linear(40, 3))
+    conv = nn.Sequential(nn.Conv1d(2, 20, 3), nn.ReLU(), nn.BatchNorm1d(20), nn.Flatten(), nn.Linear(120, 2))
+    with torch.no_grad():
+        linear[0].bias[:38] = -100
+        conv[0].bias[:19] = -100
+    x, z = torch.randn(4, 7, 7, 8), torch.randn(5, 2, 8)
+    assert gb.probe(linear, lambda: linear(x).square().mean()).dead.values[1] == pytest.approx(0.95)
+    assert gb.probe(conv, lambda: conv(z).square().mean()).dead.values[1] == pytest.approx(0.95)

@@ -1,4 +1,4 @@
-// The two views: lines (theory as a line, measurement as points) and heat map.
+// The three views: lines (theory as a line, measurement as points), path over contours, and heat map.
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { interpolateCividis } from 'd3-scale-chromatic';
 import { line } from 'd3-shape';
@@ -94,6 +94,24 @@ export function drawLines(root, view, { at, has, label, colors, note, size }) {
   return [...series.map((s, i) => ({ mark: i ? '○' : '●', color: colors[s.name], text: label(s.name) })),
     ...theory.slice(0, sameWords ? 1 : undefined).map(t => ({ mark: '—', color: sameWords ? 'inherit' : t.color, text: label(t.name) })),
     ...[...marks].map(text => ({ mark: '', color: 'inherit', text }))];
+}
+
+let clips = 0;
+export function drawPath(root, view, { at, label, colors, size }) {
+  const x = scaleLinear().domain(view.xlim), y = scaleLinear().domain(view.ylim);
+  const pairs = count => scale => scale.ticks(count).map(v => [v, human(v)]);
+  const box = frame(root, { ...size, x, y, xTicks: pairs(6), yTicks: pairs(6), xlabel: view.xlabel || label(view.x), ylabel: view.ylabel || label(view.y) });
+  const inside = svg('clipPath', { id: `gb-inside-${++clips}` }, svg('rect', { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top }));
+  const group = svg('g', { 'clip-path': `url(#${inside.id})` });
+  root.append(inside, group);
+  const curve = (xs, ys) => line().x((_, i) => x(xs[i])).y(v => y(v)).defined((v, i) => Number.isFinite(v) && Number.isFinite(xs[i]) && Math.abs(x(xs[i])) < 1e5 && Math.abs(y(v)) < 1e5)(ys) ?? '';
+  if (view.contours) group.append(svg('path', { class: 'gb-contour', d: curve(...view.contours.map(at)) }));
+  const [xs, ys, color] = [at(view.x), at(view.y), colors[view.x]];
+  group.append(svg('path', { class: 'gb-theory', stroke: color, d: curve(xs, ys) }));
+  xs.forEach((v, i) => {
+    if (Number.isFinite(v) && Number.isFinite(ys[i])) group.append(svg('circle', { class: 'gb-point', fill: color, cx: Math.max(-1e4, Math.min(1e4, x(v))), cy: Math.max(-1e4, Math.min(1e4, y(ys[i]))), r: i ? 2.6 : 5 }));
+  });
+  return [{ mark: '●', color, text: view.key }, ...(view.contours ? [{ mark: '○', color: 'inherit', text: 'equal loss' }] : [])];
 }
 
 export function drawHeat(root, view, { grid, place, label, size, choose }) {

@@ -1,6 +1,6 @@
 // One interactive figure for three hosts.  `model` is anywidget's in a kernel and page.mjs's on the site.
 import { fill, human, unpack } from './data.mjs';
-import { drawHeat, drawLines, svg } from './draw.mjs';
+import { drawHeat, drawLines, drawPath, svg } from './draw.mjs';
 
 function html(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -114,12 +114,13 @@ export function mount({ model, el }) {
     caption.replaceChildren(...subscripts(words));
     controls.forEach(c => c.show());
     stage.classList.toggle('gb-waiting', !exact);
-    const width = Math.max(280, Math.min(stage.clientWidth || 640, views.length > 1 && stage.clientWidth > 700 ? stage.clientWidth / 2 - 8 : 900));
+    const width = Math.max(280, Math.min(views[0].root.parentElement.clientWidth || 640, 900));
     const size = { width, height: Math.round(Math.min(320, Math.max(250, width * 0.5))) };
     for (const { view, root, key } of views) {
       root.setAttribute('aria-label', words);
       const entries = view.kind === 'heat'
         ? drawHeat(root, view, { grid, place: nearest, label: grid.label, size, choose: move })
+        : view.kind === 'path' ? drawPath(root, view, { at, label: grid.label, colors: spec.colors, size })
         : drawLines(root, view, { at, has: grid.has, label: grid.label, colors: spec.colors, note: notes[0]?.split(/[:.]/)[0], size });
       key.replaceChildren(...entries.map(({ mark, color, text }) => html('span', {}, html('b', { style: `color:${color}` }, mark), ` ${text}`)));
     }
