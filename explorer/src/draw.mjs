@@ -96,12 +96,11 @@ export function drawLines(root, view, { at, has, label, colors, note, size }) {
     ...[...marks].map(text => ({ mark: '', color: 'inherit', text }))];
 }
 
-let clips = 0;
 export function drawPath(root, view, { at, label, colors, size }) {
   const x = scaleLinear().domain(view.xlim), y = scaleLinear().domain(view.ylim);
   const pairs = count => scale => scale.ticks(count).map(v => [v, human(v)]);
   const box = frame(root, { ...size, x, y, xTicks: pairs(6), yTicks: pairs(6), xlabel: view.xlabel || label(view.x), ylabel: view.ylabel || label(view.y) });
-  const inside = svg('clipPath', { id: `gb-inside-${++clips}` }, svg('rect', { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top }));
+  const inside = svg('clipPath', { id: `${root.id}-inside` }, svg('rect', { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top }));
   const group = svg('g', { 'clip-path': `url(#${inside.id})` });
   root.append(inside, group);
   const curve = (xs, ys) => line().x((_, i) => x(xs[i])).y(v => y(v)).defined((v, i) => Number.isFinite(v) && Number.isFinite(xs[i]) && Math.abs(x(xs[i])) < 1e5 && Math.abs(y(v)) < 1e5)(ys) ?? '';

@@ -30,7 +30,7 @@ export function mount({ model, el }) {
   const controls = spec.controls.map(c => (typeof c.values[0] === 'string' ? choice : slider)(c));
   const caption = html('p', { class: 'gb-caption', role: 'status' });
   const busy = html('p', { class: 'gb-busy', role: 'status' });
-  const views = spec.views.map(view => ({ view, root: svg('svg', { role: 'img', class: `gb-view gb-${view.kind}` }), key: html('p', { class: 'gb-key', 'aria-hidden': 'true' }) }));
+  const views = spec.views.map((view, i) => ({ view, root: svg('svg', { role: 'img', id: `${id}-view${i}`, class: `gb-view gb-${view.kind}` }), key: html('p', { class: 'gb-key', 'aria-hidden': 'true' }) }));
   const stage = html('div', { class: 'gb-stage' }, ...views.map(v => html('div', {}, v.key, v.root)));
   const buttons = html('div', { class: 'gb-buttons' });
   el.classList.add('gb-live');
