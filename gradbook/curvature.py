@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from .measuring import untouched
 from .probes import check_model
 
 __all__ = ["sharpness", "jacobian_spectrum"]
@@ -15,8 +16,7 @@ def sharpness(model, loss, optimizer=None, tolerance=1e-3):
     RMSprop that has taken a step, the Hessian is preconditioned as the optimizer does: the largest
     eigenvalue of D^(−1/2) H D^(−1/2), D = √v̂ + eps; Adam is stable while it is below
     2(1 + β₁)/((1 − β₁)·lr)  (Cohen et al. 2021, 2022).  By Lanczos on Hessian–vector products, each about
-    two backward passes; ``loss`` is a function of no arguments and must be the same at every call, as it is
-    called once only.
+    two backward passes; ``loss`` is a function of no arguments, and is called once.
 
     >>> w = torch.nn.Linear(1, 1, bias=False)
     >>> round(sharpness(w, lambda: (w(torch.tensor([[20.0]])) - 10).square().sum()), 2)
@@ -26,11 +26,9 @@ def sharpness(model, loss, optimizer=None, tolerance=1e-3):
 
     check_model(model)
     params = [p for p in model.parameters() if p.requires_grad]
-    buffers = [(b, b.clone()) for b in model.buffers()]
     with torch.enable_grad(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        value = loss()
-        for buffer, before in buffers:
-            buffer.data.copy_(before)
+        with untouched(model):
+            value = loss()
         if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
             raise ValueError("loss() must return a tensor with one entry that depends on the model's parameters")
         grads = torch.autograd.grad(value.sum(), params, create_graph=True, allow_unused=True)

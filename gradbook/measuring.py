@@ -3,14 +3,14 @@
 A float32 norm is 0 below 3e-23 and infinite above 2e19: there sums are taken in float64.
 """
 
-import itertools
+import contextlib
 import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-__all__ = ["Pass", "layers_of", "norms", "QUANTITIES"]
+__all__ = ["Pass", "layers_of", "clean", "untouched", "norms", "QUANTITIES"]
 
 QUANTITIES = ("activation_rms", "activation_mean", "dead", "saturation", "signal", "not_finite")
 RECTIFIERS = ("Relu", "Threshold", "Gelu", "Silu", "Mish", "Hardswish")  # off for good: output 0 on every example
@@ -25,16 +25,39 @@ def layers_of(model):
     Weights are the parameters with two or more axes, else those called weight, else all of them.
     """
     found = {}
+    for name, own, module in owners(model):
+        weights = [p for p in own.values() if p.ndim > 1] or [p for n, p in own.items() if "weight" in n] or [*own.values()]
+        if weights := [p for p in weights if p.requires_grad]:
+            found[name] = (module, weights)
+    return found
+
+
+def owners(model):
+    """(name, {name: parameter}, module) for every module that owns parameters itself."""
     for name, module in model.named_modules():
-        if "parametrizations" in name.split("."):
-            continue
         own = dict(module.named_parameters(recurse=False))
         if hasattr(module, "parametrizations"):  # spectral and weight normalization keep the weight there
             own |= dict(module.parametrizations.named_parameters())
-        weights = [p for p in own.values() if p.ndim > 1] or [p for n, p in own.items() if "weight" in n] or [*own.values()]
-        if weights := [p for p in weights if p.requires_grad]:
-            found[name.removeprefix("_orig_mod").removeprefix(".") or "(model)"] = (module, weights)
-    return found
+        if own and "parametrizations" not in name.split("."):
+            yield clean(name) or "(model)", own, module
+
+
+def clean(name):
+    """A module's or parameter's name without what torch.compile puts before it."""
+    return name.removeprefix("_orig_mod").removeprefix(".")
+
+
+@contextlib.contextmanager
+def untouched(model):
+    """Inside, ``model`` may run: afterwards buffers (batch norm's averages) and torch's random numbers are as before."""
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        for buffer, before in buffers:
+            buffer.data.copy_(before)  # not seen by a graph that still needs them
 
 
 def norms(tensors):

@@ -6,7 +6,7 @@ import math
 import torch
 import xarray as xr
 
-from .measuring import Pass, layers_of, norms
+from .measuring import Pass, clean, layers_of, norms, owners, untouched
 from .record import describe
 
 __all__ = ["probe"]
@@ -33,9 +33,9 @@ def probe(model, loss, optimizer=None):
     - ``not_finite``: how many entries of z, of its gradient and of ∂loss/∂W are NaN or infinite.
 
     Attributes: ``loss``; ``left_out``, the layers that are frozen or have no part in the loss;
-    ``not_finite_parameters``, by name; with an optimizer its
-    ``lr``, and of torch.optim.SGD the ``momentum``.  Norms are summed in float64.  Raises TypeError or ValueError where
-    model or loss cannot be measured.
+    ``not_finite_parameters``, by name; with an optimizer its ``lr``, and of torch.optim.SGD without
+    dampening ``momentum`` and ``nesterov``.  Norms are right for entries from 1e-45 to 1e38.  Raises
+    TypeError or ValueError where model or loss cannot be measured.
 
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
     >>> data = probe(model, lambda: model(torch.ones(5, 3)).mean())
@@ -48,18 +48,15 @@ def probe(model, loss, optimizer=None):
                         "lambda: criterion(model(x), y)")
     if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer is a {type(optimizer).__name__}; it must be a torch.optim.Optimizer")
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     seen = Pass(layers, model.modules())
     try:
         seen.attach()
-        with torch.random.fork_rng(cuda_devices(model)), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
+        with untouched(model), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
             value = loss()
         weights = [w for _, ws in layers.values() for w in ws]
         grads = dict(zip(weights, _gradients(value, weights)))
     finally:
         seen.detach()
-        for buffer, before in buffers:
-            buffer.copy_(before)
     ran = {row["module"] for row in seen.rows}
     for name, (_, ws) in layers.items():  # used without being called, as attention's output projection is
         if name not in ran and any(grads[w] is not None for w in ws):
@@ -83,17 +80,11 @@ def check_model(model):
     return layers
 
 
-def cuda_devices(model):
-    """Where random numbers may be drawn besides the CPU."""
-    return sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
-
-
 def facts(model, optimizer, taken):
     """Attributes of a data set: what was left out, what is not finite, and the optimizer's learning rate and momentum."""
-    owners = [_clean(name) for name, m in model.named_modules() if any(True for _ in m.parameters(recurse=False))]
-    named = [(name.removeprefix("_orig_mod."), p) for name, p in model.named_parameters()]
+    named = [(clean(name), p) for name, p in model.named_parameters()]
     sizes = norms([p for _, p in named])
-    out = {"left_out": [name for name in owners if name not in taken],
+    out = {"left_out": [name for name, _, _ in owners(model) if name not in taken],
            "not_finite_parameters": [name for (name, _), size in zip(named, sizes) if not math.isfinite(size)]}
     if optimizer is not None:
         out["lr"] = max(float(group["lr"]) for group in optimizer.param_groups)
@@ -103,10 +94,6 @@ def facts(model, optimizer, taken):
                 out["momentum"] = max(float(group["momentum"]) for group in groups)
                 out["nesterov"] = int(any(group["nesterov"] for group in groups))
     return out
-
-
-def _clean(name):
-    return name.removeprefix("_orig_mod").removeprefix(".") or "(model)"
 
 
 def _table(seen, layers, grads, steps):
@@ -147,9 +134,9 @@ def _next_step(optimizer, model, loss):
     """{parameter: |Δ|} of the optimizer's next step, which is taken and taken back."""
     params = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     before, grads = [p.detach().clone() for p in params], [p.grad for p in params]
-    state, buffers = copy.deepcopy(optimizer.state_dict()), [(b, b.clone()) for b in model.buffers()]
+    state = copy.deepcopy(optimizer.state_dict())
     try:
-        with torch.random.fork_rng(cuda_devices(model)), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
+        with untouched(model), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
             for p, g in zip(params, torch.autograd.grad(loss(), params, allow_unused=True)):
                 p.grad = g
         try:
@@ -163,5 +150,3 @@ def _next_step(optimizer, model, loss):
             for p, b, g in zip(params, before, grads):
                 p.copy_(b)
                 p.grad = g
-            for buffer, b in buffers:
-                buffer.copy_(b)

@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 from tqdm.auto import tqdm
 
+from .measuring import untouched
 from .probes import check_model
 from .record import describe
 
@@ -26,6 +27,8 @@ def lr_range(model, loss, optimizer, low=1e-6, high=10.0, steps=100, progress=Tr
     (Smith 2017).
     """
     check_model(model)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(f"optimizer is a {type(optimizer).__name__}; it must be a torch.optim.Optimizer")
     if not 0 < low < high < math.inf:
         raise ValueError(f"low is {low!r} and high {high!r}; they must be finite with 0 < low < high")
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 10:
@@ -88,7 +91,7 @@ def gradient_noise(model, loss, batches):
 
     ``batches`` are at least two batches of one size, tensors or tuples of tensors (examples, …); ``loss(batch)``
     is the mean loss of one.  Both estimates are unbiased; where |G|² comes out negative, the noise drowned it,
-    and the scale is inf.  ``.grad`` is left alone.
+    and the scale is inf.  ``.grad`` and batch norm's averages are left alone.
 
     >>> w = torch.nn.Linear(1, 1, bias=False)
     >>> batches = torch.randn(50, 8, 1, generator=torch.Generator().manual_seed(0)) + 3
@@ -101,7 +104,8 @@ def gradient_noise(model, loss, batches):
     gradients, sizes = [], set()
     for batch in batches:
         sizes.add(len(batch if isinstance(batch, torch.Tensor) else batch[0]))
-        grads = torch.autograd.grad(loss(batch), params, allow_unused=True)
+        with untouched(model):
+            grads = torch.autograd.grad(loss(batch), params, allow_unused=True)
         gradients.append(torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1).double() for p, g in zip(params, grads)]))
     n = len(gradients)
     if n < 2 or len(sizes) != 1:

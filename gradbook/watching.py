@@ -13,9 +13,7 @@ from .record import describe
 __all__ = ["watch"]
 
 COLUMNS = (*QUANTITIES, "grad_norm", "weight_norm", "update_ratio")
-
-
-_armed = [0]
+_armed = [0]  # how many watches measure the present step
 
 
 def _eager(change):
@@ -45,8 +43,8 @@ class watch:
     ``log.see``.  A step is one call of ``optimizer.step``; gradients are measured as the backward pass leaves
     them, before anyone clips them, and with ``scaler``, a ``torch.amp.GradScaler``, unscaled.  Where
     gradients of several batches are summed, the signal is the last one's.  Between sampled steps no hook
-    is set.  ``not_finite`` counts quantities here, not entries.  A compiled model runs uncompiled in sampled steps.  Attributes of the data set are those of
-    :func:`gradbook.probes.probe`, after the last step.
+    is set.  ``not_finite`` counts quantities here, not entries.  A compiled model runs uncompiled in
+    sampled steps.  Attributes of the data set are those of :func:`gradbook.probes.probe`, after the last step.
     """
 
     def __init__(self, model, optimizer, every=10, scaler=None):

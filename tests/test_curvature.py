@@ -50,6 +50,31 @@ def test_preconditioned_for_adam():
     assert gb.sharpness(model, loss, optimizer) == pytest.approx(expected, rel=2e-3)
 
 
+@pytest.mark.parametrize("make, denominator", [
+    (lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.9, 0.99), amsgrad=True), lambda s: (s["max_exp_avg_sq"] / (1 - 0.99**5)).sqrt()),
+    (lambda p: torch.optim.RMSprop(p, lr=0.01, centered=True), lambda s: (s["square_avg"] - s["grad_avg"] ** 2).clamp(min=0).sqrt())])
+def test_preconditioned_for_amsgrad_and_centered_rmsprop(make, denominator):
+    model, x, y, loss = small()
+    optimizer = make(model.parameters())
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    d = torch.cat([(denominator(optimizer.state[p]) + 1e-8).reshape(-1) for p in model.parameters()]) ** -0.5
+    expected = torch.linalg.eigvalsh(d[:, None] * full_hessian(model, x, y) * d)[-1].item()
+    assert gb.sharpness(model, loss, optimizer) == pytest.approx(expected, rel=2e-3)
+
+
+def test_batch_norms_averages_are_left_alone():
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 2)), torch.randn(8, 4)
+    before = [b.clone() for b in model.buffers()]
+    gb.sharpness(model, lambda: model(x).square().mean())
+    gb.gradient_noise(model, lambda b: model(b).square().mean(), [x, x + 1])
+    gb.probe(model, lambda: model(x).square().mean(), torch.optim.SGD(model.parameters(), 0.1))
+    assert all(torch.equal(a, b) for a, b in zip(before, model.buffers()))
+
+
 def test_sharpness_of_a_transformer_and_of_nothing():
     torch.manual_seed(0)
     block = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
@@ -148,4 +173,6 @@ def test_where_nothing_is_learned_nothing_is_suggested():
     curve = gb.lr_range(model, lambda: nn.functional.cross_entropy(model(torch.randn(64, 64)), y()), torch.optim.SGD(model.parameters(), lr=0.1), high=0.05, progress=False)
     assert math.isnan(curve.attrs["suggestion"]) and "nothing was learned" in curve.attrs["reason"]
     with pytest.raises(ValueError, match="0 < low < high"):
-        gb.lr_range(model, lambda: None, None, low=1.0, high=0.1)
+        gb.lr_range(model, lambda: None, torch.optim.SGD(model.parameters(), 0.1), low=1.0, high=0.1)
+    with pytest.raises(TypeError, match="must be a torch.optim.Optimizer"):
+        gb.lr_range(model, lambda: None, None)

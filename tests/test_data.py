@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-import gradbook as gb
 from gradbook import data, surfaces
 from gradbook.backprop import gradient_check
 

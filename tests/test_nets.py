@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, strategies as st
 
 import gradbook as gb
-from gradbook import data, devices, nets, rules
+from gradbook import data, devices, nets
 
 
 @pytest.mark.parametrize("name", nets.ACTIVATIONS)
