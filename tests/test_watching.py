@@ -112,7 +112,7 @@ def test_dead_and_saturated_parts_are_counted():
     model, optimizer, x, y = setup()
     with torch.no_grad():
         model[0].bias[:4] = -100.0
-        model[2].weight.mul_(10)
+        model[2].weight.mul_(20)
     with gb.watch(model, optimizer) as log:
         h = torch.relu(model[0](x))
         saturated = (torch.tanh(model[2](h)).abs() > 0.975).double().mean().item()
