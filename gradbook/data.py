@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .checks import check_whole
+
 __all__ = ["Classification", "Regression", "digits", "mnist", "line", "plane", "adding", "recall"]
 
 
@@ -46,8 +48,8 @@ def digits(n_train=1347, seed=0, size=8):
     >>> d.x_train.shape, d.x_test.shape, d.classes
     ((1347, 64), (450, 64), 10)
     """
-    _whole("n_train", n_train, 1, 1796)
-    _whole("size", size, 8, 64)
+    check_whole(1, 1796, n_train=n_train)
+    check_whole(8, 64, size=size)
     with (files("gradbook") / "digits.npz").open("rb") as file, np.load(file) as stored:
         x, y = stored["x"].astype(np.float32), stored["y"].astype(np.int64)
     if size != 8:
@@ -87,7 +89,7 @@ def line(examples=100, seed=1):
     >>> line().x.shape, line().y.shape
     ((100, 1), (100, 1))
     """
-    _whole("examples", examples, 1)
+    check_whole(examples=examples)
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((examples, 1))
     return Regression(x, 3 * x + 2 + 0.5 * rng.standard_normal((examples, 1)), np.array([[3.0]]), 2.0)
@@ -95,8 +97,7 @@ def line(examples=100, seed=1):
 
 def plane(examples=100, features=10, seed=0):
     """The regression of source 000: y = X w without noise, X and w uniform on [0, 1]."""
-    _whole("examples", examples, 1)
-    _whole("features", features, 1)
+    check_whole(examples=examples, features=features)
     rng = np.random.default_rng(seed)
     x, w = rng.uniform(size=(examples, features)), rng.uniform(size=(features, 1))
     return Regression(x, x @ w, w, 0.0)
@@ -108,8 +109,8 @@ def adding(length, examples=100, seed=0):
     Returns x (length, examples, 2), values on [0, 1] and marks, and the sums y (examples, 1), in float32.
     Always answering 1 has mean squared error 1/6.
     """
-    _whole("length", length, 2)
-    _whole("examples", examples, 1)
+    check_whole(2, length=length)
+    check_whole(examples=examples)
     rng, every = np.random.default_rng(seed), np.arange(examples)
     x = np.zeros((length, examples, 2), np.float32)
     x[..., 0] = rng.uniform(size=(length, examples))
@@ -123,14 +124,8 @@ def recall(length, symbols=4, examples=100, seed=0):
 
     The gradient of the answer has ``length`` − 1 steps to travel.
     """
-    _whole("length", length, 1)
-    _whole("symbols", symbols, 2)
-    _whole("examples", examples, 1)
+    check_whole(length=length)
+    check_whole(2, symbols=symbols)
+    check_whole(examples=examples)
     shown = np.random.default_rng(seed).integers(symbols, size=(length, examples))
     return np.eye(symbols, dtype=np.float32)[shown], shown[0]
-
-
-def _whole(name, value, least, most=None):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least or most and value > most:
-        span = f"from {least} to {most}" if most else f"from {least} on"
-        raise ValueError(f"{name} is {value!r}; it must be a whole number {span}")

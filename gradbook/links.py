@@ -7,7 +7,10 @@ learning rate each (``lr`` of a shape that broadcasts against every parameter). 
 schedule, a function of the step 0, 1, 2, ….
 """
 
+import sys
 from typing import Callable, NamedTuple
+
+from .checks import check_not_negative, check_positive
 
 __all__ = ["Rule", "Stack", "chain", "descend", "scale", "trace", "weight_decay", "l1", "clip_value", "clip_norm", "clip_adaptive", "noise"]
 
@@ -183,27 +186,10 @@ def smaller(a, b):
     return a * (a <= b) + b * (a > b)
 
 
-def check_fraction(**named):
-    for name, value in named.items():
-        if not isinstance(value, (int, float)) or not 0 <= value < 1:
-            raise ValueError(f"{name} is {value!r}; it must be a number with 0 <= {name} < 1")
-
-
-def check_not_negative(**named):
-    for name, value in named.items():
-        if isinstance(value, (str, bool)) or value is None or not _all(value >= 0):
-            raise ValueError(f"{name} is {value!r}; it must not be negative or NaN")
-
-
-def check_positive(**named):
-    for name, value in named.items():
-        if isinstance(value, (str, bool)) or value is None or not _all(value > 0):
-            raise ValueError(f"{name} is {value!r}; it must be positive")
-
-
 def _any(value):
     return bool((value != 0).any()) if hasattr(value, "any") else value != 0
 
 
-def _all(truth):
-    return bool(truth.all()) if hasattr(truth, "all") else truth
+def library(a):
+    """numpy or torch, whichever ``a`` belongs to."""
+    return sys.modules[type(a).__module__.partition(".")[0]]

@@ -4,9 +4,8 @@ A matrix stands in an array's last two axes; a vector is a matrix of one row; ax
 matrices.  Reshape a convolution's weight to (out, in·height·width) yourself.
 """
 
-import sys
-
-from .links import Rule, chain, check_fraction, check_not_negative, check_positive, down, each, trace, zeros
+from .checks import check_fraction, check_not_negative, check_positive
+from .links import Rule, chain, down, each, larger, library, trace, zeros
 from .links import weight_decay as decay
 
 __all__ = ["shampoo", "muon", "orthogonalize", "schedule_free", "sam"]
@@ -18,19 +17,10 @@ def _matrix(g):
     return g if g.ndim > 1 else g.reshape(1, -1)
 
 
-def _library(a):
-    """numpy or torch, whichever ``a`` belongs to."""
-    return sys.modules[type(a).__module__.partition(".")[0]]
-
-
 def inverse_root(A, p, eps):
     """(A + eps·I)^(−1/p) of symmetric matrices A (…, n, n), by their eigenvalues."""
-    values, vectors = _library(A).linalg.eigh(A)
-    return vectors * (larger_than_zero(values) + eps)[..., None, :] ** (-1 / p) @ vectors.mT
-
-
-def larger_than_zero(a):
-    return a * (a > 0)
+    values, vectors = library(A).linalg.eigh(A)
+    return vectors * (larger(values, 0 * values) + eps)[..., None, :] ** (-1 / p) @ vectors.mT
 
 
 def shampoo(lr=1e-1, momentum=0.0, weight_decay=0.0, eps=1e-4):

@@ -9,10 +9,10 @@ Every network is a function ``net(x, weights, biases, phi)`` that returns its pr
 """
 
 import itertools
-import sys
 
 from .activations import ACTIVATIONS, Activation, activation, prelu
 from .initializations import INITIALIZATIONS, gain, initialization, lsuv
+from .links import library
 
 __all__ = ["Activation", "ACTIVATIONS", "activation", "prelu", "INITIALIZATIONS", "initialization", "gain", "lsuv",
            "layer_sizes", "mlp", "normalized", "residual", "dense", "recurrent", "lstm",
@@ -69,7 +69,7 @@ def dense(x, weights, biases, phi):
     seen, zs = x, []
     for W, b in zip(weights, biases):
         zs.append(affine(seen, W, b))
-        seen = _library(x).concatenate([seen, phi(zs[-1])], -1)
+        seen = library(x).concatenate([seen, phi(zs[-1])], -1)
     return zs
 
 
@@ -146,8 +146,3 @@ def group_norm(z, groups, gain=1.0, bias=0.0, eps=1e-5):
 def rms_norm(z, gain=1.0, eps=1e-5):
     """Every example divided by the root mean square of its units  (Zhang & Sennrich 2019)."""
     return gain * z / ((z * z).mean(-1, keepdims=True) + eps) ** 0.5
-
-
-def _library(a):
-    """numpy or torch, whichever ``a`` belongs to."""
-    return sys.modules[type(a).__module__.partition(".")[0]]

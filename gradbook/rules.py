@@ -6,8 +6,9 @@ Names, arguments and defaults are torch.optim's where torch has the rule.
 [1.0, 0.5, 0.25, 0.125]
 """
 
-from .links import (Rule, Stack, chain, check_fraction, check_not_negative, clip_adaptive, clip_norm, clip_value, descend, down, each,
-                    l1, larger, noise, scale, sign, stateless, trace, weight_decay, zeros)
+from .checks import check_fraction, check_not_negative
+from .links import (Rule, Stack, chain, clip_adaptive, clip_norm, clip_value, descend, down, each, l1, larger, noise, scale, sign,
+                    stateless, trace, weight_decay, zeros)
 from .modern import muon, orthogonalize, sam, schedule_free, shampoo
 
 __all__ = ["Rule", "Stack", "chain", "descend", "scale", "trace", "weight_decay", "l1", "clip_value", "clip_norm",

@@ -10,6 +10,8 @@ torch.optim.lr_scheduler's where torch has the schedule.
 
 import math
 
+from .checks import check_whole
+
 __all__ = ["constant", "step", "multistep", "exponential", "polynomial", "linear", "cosine", "warm_restarts", "one_cycle",
            "inverse_sqrt", "warmup_stable_decay", "warmup", "plateau"]
 
@@ -21,7 +23,7 @@ def constant(lr):
 
 def step(lr, step_size, gamma=0.1):
     """lr · gamma^⌊t/step_size⌋  (torch's StepLR)."""
-    _whole(step_size=step_size)
+    check_whole(step_size=step_size)
     return lambda t: lr * gamma ** (t // step_size)
 
 
@@ -37,13 +39,13 @@ def exponential(lr, gamma):
 
 def polynomial(lr, total_iters, power=1.0):
     """lr · (1 − t/total_iters)^power, then 0  (torch's PolynomialLR)."""
-    _whole(total_iters=total_iters)
+    check_whole(total_iters=total_iters)
     return lambda t: lr * (1 - min(t, total_iters) / total_iters) ** power
 
 
 def linear(lr, start_factor=1 / 3, end_factor=1.0, total_iters=5):
     """From lr·start_factor to lr·end_factor in total_iters steps, on a line  (torch's LinearLR)."""
-    _whole(total_iters=total_iters)
+    check_whole(total_iters=total_iters)
     return lambda t: lr * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)
 
 
@@ -52,13 +54,13 @@ def cosine(lr, T_max, eta_min=0.0):
 
     Periodic beyond T_max: a learning rate that shall stay low needs no more steps than T_max.
     """
-    _whole(T_max=T_max)
+    check_whole(T_max=T_max)
     return lambda t: eta_min + (lr - eta_min) * (1 + math.cos(math.pi * t / T_max)) / 2
 
 
 def warm_restarts(lr, T_0, T_mult=1, eta_min=0.0):
     """Cosines of T_0, T_0·T_mult, T_0·T_mult², … steps  (SGDR; torch's CosineAnnealingWarmRestarts)."""
-    _whole(T_0=T_0, T_mult=T_mult)
+    check_whole(T_0=T_0, T_mult=T_mult)
 
     def at(t):
         period = T_0
@@ -74,7 +76,7 @@ def one_cycle(max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_fac
 
     (Smith & Topin 2018; torch's OneCycleLR).
     """
-    _whole(total_steps=total_steps)
+    check_whole(total_steps=total_steps)
     low, last = max_lr / div_factor, max_lr / div_factor / final_div_factor
     top, end = pct_start * total_steps - 1, total_steps - 1
     if not 0 < top < end:
@@ -91,13 +93,13 @@ def one_cycle(max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_fac
 
 def inverse_sqrt(lr, warmup_steps):
     """lr·(t + 1)/warmup_steps up to lr, then lr·√(warmup_steps/(t + 1))  (Vaswani et al. 2017)."""
-    _whole(warmup_steps=warmup_steps)
+    check_whole(warmup_steps=warmup_steps)
     return lambda t: lr * min((t + 1) / warmup_steps, (warmup_steps / (t + 1)) ** 0.5)
 
 
 def warmup_stable_decay(lr, warmup_steps, total_steps, decay_steps):
     """Up on a line, level, and down to 0 on a line in the last decay_steps  (Hu et al. 2024)."""
-    _whole(warmup_steps=warmup_steps, total_steps=total_steps, decay_steps=decay_steps)
+    check_whole(warmup_steps=warmup_steps, total_steps=total_steps, decay_steps=decay_steps)
     if warmup_steps + decay_steps > total_steps:
         raise ValueError(f"warmup_steps + decay_steps is {warmup_steps + decay_steps}, more than total_steps={total_steps}")
     return lambda t: lr * max(0.0, min(1.0, (t + 1) / warmup_steps, (total_steps - t) / decay_steps))
@@ -105,7 +107,7 @@ def warmup_stable_decay(lr, warmup_steps, total_steps, decay_steps):
 
 def warmup(schedule, steps, start_factor=0.0):
     """Up on a line from start_factor·schedule(0), where step −1 would be, to schedule(0) at step steps − 1; then ``schedule`` from its step 0."""
-    _whole(steps=steps)
+    check_whole(steps=steps)
     share = 1 - start_factor
     return lambda t: schedule(0) * (start_factor + share * (t + 1) / steps) if t < steps else schedule(t - steps)
 
@@ -133,9 +135,3 @@ class plateau:
         if self.waited > self.patience:
             self.lr, self.waited = max(self.lr * self.factor, self.min_lr), 0
         return self.lr
-
-
-def _whole(**named):
-    for name, value in named.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 on")

@@ -4,13 +4,11 @@ Networks that differ in numbers only (σ_w, σ_b, learning rate, seed) share eve
 their weights stand along a leading axis, and ``loss.mean(1).sum()`` gives each its own gradient.
 """
 
-import itertools
 import math
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from numbers import Real
 
 import numpy as np
 import torch
@@ -18,17 +16,15 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from . import nets, rules
+from .checks import check_whole
 from .data import Classification, digits
 from .devices import device as find_device
+from .grids import Results, axis, jobs_of, name_of
 from .record import describe
 
 __all__ = ["sweep"]
 
-STACK = {"cpu": 25, "cuda": 5000, "mps": 500}  # networks in one stack; on a CPU each core has its own, in its own cache
-STACK_BYTES = {"cpu": 50e6, "cuda": 2e9, "mps": 500e6}  # of weights in one stack; gradients and copies take a few times as much
 BLOCK = 64  # steps whose mini-batches are drawn at once
-SHAPES = ("activation", "init", "net", "rule", "depth", "width")  # networks that differ here cannot share a matrix product
-NUMBERS = ("sigma_w", "sigma_b", "lr", "seed")
 
 
 def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp, rule=rules.sgd, sigma_w=1.0, sigma_b=0.0,
@@ -63,17 +59,17 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
     """
     given = dict(activation=activation, init=init, net=net, rule=rule, depth=depth, width=width,
                  sigma_w=sigma_w, sigma_b=sigma_b, lr=lr, seed=seed)
-    axes = {name: _axis(name, value) for name, value in given.items()}
-    for name, value, least in (("steps", steps, 0), ("batch", batch, 1), ("record_every", record_every, 1)):
-        _whole(name, value, least)
+    axes = {name: axis(name, value) for name, value in given.items()}
+    check_whole(0, steps=steps)
+    check_whole(batch=batch, record_every=record_every)
     kept = sorted({*range(0, steps + 1, record_every), steps})
-    functions = {name: value if isinstance(value, dict) else {_name(value): value} for name, value in (("net", net), ("rule", rule))}
+    functions = {name: value if isinstance(value, dict) else {name_of(value): value} for name, value in (("net", net), ("rule", rule))}
     if data is not None and not (isinstance(data, Classification) and data.x_train.dtype == np.float32 and data.y_train.dtype == np.int64):
         raise ValueError("data must be a gradbook.data.Classification with float32 inputs and int64 labels, as gb.digits() returns")
     device, map = find_device(device), map or _side_by_side
     train = partial(_train, data=digits() if data is None else data, kept=kept, batch=batch, device=device)
-    jobs = list(_jobs(axes, functions, device.type))
-    results = _Results([*axes], [len(axis) for axis in axes.values()], len(kept), max(axes["depth"]) + 1)
+    jobs = list(jobs_of(axes, functions, device.type))
+    results = Results([*axes], [len(axis) for axis in axes.values()], len(kept), max(axes["depth"]) + 1)
     quiet = not progress or bool(os.environ.get("TQDM_DISABLE"))  # tqdm itself overlooks it in notebooks
     try:
         done = map(train, [job for _, job in jobs])
@@ -100,70 +96,6 @@ def _side_by_side(train, jobs):
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
-
-
-def _jobs(axes, functions, device):
-    """(place in the grid, arguments of _train) for every stack of networks."""
-    grid = [len(axis) for axis in axes.values()]
-    for shape in np.ndindex(*grid[:len(SHAPES)]):
-        one = {name: axes[name][i] for name, i in zip(SHAPES, shape)}
-        bytes_each = one["depth"] * one["width"] ** 2 * 4
-        size, places = max(1, min(STACK[device], int(STACK_BYTES[device] // bytes_each))), np.ndindex(*grid[len(SHAPES):])
-        while stack := list(itertools.islice(places, size)):
-            many = {name: [axes[name][i] for i in indices] for name, indices in zip(NUMBERS, zip(*stack))}
-            chosen = {name: functions[name][one[name]] for name in functions}
-            yield (*shape, *np.array(stack).T), one | many | chosen
-
-
-class _Results:
-    """Arrays over the whole grid, filled stack by stack; NaN where nothing came yet."""
-
-    def __init__(self, names, grid, steps, layers):
-        self.dims, self.grid, self.layers, self.steps, self.arrays, self.count = names, grid, layers, steps, {}, 0
-
-    def put(self, place, found):
-        for name, value in found.items():
-            if name not in self.arrays:
-                size = [*self.grid, self.steps, self.layers][:len(self.grid) + value.ndim - 1]
-                dims = (*self.dims, "step", "layer")[:len(size)]
-                self.arrays[name] = (dims, np.full(size, math.nan if value.dtype.kind == "f" else 0, value.dtype))
-            index = (*place, slice(None), slice(value.shape[-1])) if value.ndim == 3 else place
-            self.arrays[name][1][index] = value
-        self.count += 1
-
-
-def _whole(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number from {least} on")
-
-
-def _name(function):
-    return getattr(function, "__name__", "other")
-
-
-def _axis(name, value):
-    """``value`` as a list of checked values of the axis ``name``."""
-    if name in ("net", "rule"):
-        functions = value if isinstance(value, dict) else {_name(value): value}
-        if not functions or not all(callable(f) and not isinstance(f, rules.Rule) for f in functions.values()):
-            raise ValueError(f"{name} is {value!r}; it must be a function, such as gb.nets.mlp or gb.sgd (not gb.sgd(0.1)), "
-                             "or several by name")
-        return list(functions)
-    values = list(value) if np.ndim(value) or isinstance(value, range) else [value]
-    if not values:
-        raise ValueError(f"{name} is empty; give one value or a sequence of at least one")
-    for v in values:
-        if name == "activation":
-            nets.activation(v)
-        elif name == "init":
-            v == "lsuv" or nets.initialization(v)
-        elif name in ("depth", "width", "seed"):
-            _whole(name, v, 0 if name == "seed" else 1)
-        elif isinstance(v, bool) or not isinstance(v, Real) or not math.isfinite(v) or v < 0:
-            raise ValueError(f"{name} is {v!r}; it must be a finite number, not negative")
-    if len({str(v) for v in values}) < len(values):
-        raise ValueError(f"{name} is {value!r}; each value of an axis may stand in it once")
-    return [v.name if isinstance(v, nets.Activation) else v for v in values]
 
 
 @lru_cache(maxsize=8)

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 import gradbook as gb
-from gradbook import data, nets, profiles, sweeps
+from gradbook import data, grids, nets, profiles
 
 DIGITS = data.digits()
 
@@ -33,6 +33,20 @@ def module_like(depth, width, activation, sigma_w, seed, dtype):
     return torch.nn.Sequential(*layers[:-1])
 
 
+def losses_of_a_module(model, optimizer, seed, steps, clip=math.inf):
+    """The training losses of a torch module on the mini-batches that sweep draws."""
+    batches, losses = np.random.default_rng([seed, 1]), []
+    for _ in range(steps + 1):
+        rows = batches.integers(len(DIGITS.x_train), size=8)
+        loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(DIGITS.x_train[rows])), torch.from_numpy(DIGITS.y_train[rows]))
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+        optimizer.step()
+    return losses
+
+
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
 def test_training_equals_a_loop_of_modules(activation):
     lrs, seeds = [0.05, 0.2], [0, 3]
@@ -40,15 +54,7 @@ def test_training_equals_a_loop_of_modules(activation):
     for lr in lrs:
         for seed in seeds:
             model = module_like(3, 16, activation, 1.0, seed, torch.float32)
-            optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-            batches, losses = np.random.default_rng([seed, 1]), []
-            for _ in range(31):
-                rows = batches.integers(len(DIGITS.x_train), size=8)
-                loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(DIGITS.x_train[rows])), torch.from_numpy(DIGITS.y_train[rows]))
-                losses.append(loss.item())
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+            losses = losses_of_a_module(model, torch.optim.SGD(model.parameters(), lr=lr), seed, steps=30)
             np.testing.assert_allclose(ours.loss.sel(lr=lr, seed=seed), losses, rtol=2e-4)
 
 
@@ -136,7 +142,7 @@ def test_theory_knows_the_biases():
 
 def test_stack_size_does_not_show(monkeypatch):
     wide = gb.sweep(depth=2, width=8, seed=range(6), steps=2)
-    monkeypatch.setitem(sweeps.STACK, "cpu", 2)
+    monkeypatch.setitem(grids.STACK, "cpu", 2)
     narrow = gb.sweep(depth=2, width=8, seed=range(6), steps=2)
     np.testing.assert_allclose(wide.loss, narrow.loss, rtol=1e-6)
 
@@ -161,16 +167,7 @@ def test_rules_train_a_stack_as_torch_trains_modules(rule, theirs):
     for seed in seeds:
         model = module_like(3, 16, "tanh", 1.0, seed, torch.float32)
         optimizer = theirs(model.parameters(), lr=0.01) if theirs else torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-        batches, losses = np.random.default_rng([seed, 1]), []
-        for _ in range(21):
-            rows = batches.integers(len(DIGITS.x_train), size=8)
-            loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(DIGITS.x_train[rows])), torch.from_numpy(DIGITS.y_train[rows]))
-            losses.append(loss.item())
-            optimizer.zero_grad()
-            loss.backward()
-            if not theirs:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-            optimizer.step()
+        losses = losses_of_a_module(model, optimizer, seed, steps=20, clip=math.inf if theirs else 0.5)
         np.testing.assert_allclose(ours.loss.sel(seed=seed), losses, rtol=2e-3)
 
 
@@ -182,7 +179,7 @@ def test_lsuv_starts_with_unit_variance():
 
 
 def test_an_executors_map_gives_the_same(monkeypatch):
-    monkeypatch.setitem(sweeps.STACK, "cpu", 3)
+    monkeypatch.setitem(grids.STACK, "cpu", 3)
     arguments = dict(depth=2, width=8, seed=range(7), lr=[0.01, 0.1], steps=3)
     here = gb.sweep(**arguments)
     with ThreadPoolExecutor(2) as pool:
@@ -194,7 +191,7 @@ def test_an_executors_map_gives_the_same(monkeypatch):
 @pytest.mark.filterwarnings("default")  # what Dask warns of is not ours
 def test_dask_spreads_the_same_work(monkeypatch):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setitem(sweeps.STACK, "cpu", 3)
+    monkeypatch.setitem(grids.STACK, "cpu", 3)
     arguments = dict(depth=2, width=8, seed=range(7), steps=3)
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster, distributed.Client(cluster) as client:
         there = gb.sweep(**arguments, map=lambda f, jobs: client.gather(client.map(f, jobs)))
@@ -202,7 +199,7 @@ def test_dask_spreads_the_same_work(monkeypatch):
 
 
 def test_interrupted_it_returns_what_is_there(monkeypatch):
-    monkeypatch.setitem(sweeps.STACK, "cpu", 2)
+    monkeypatch.setitem(grids.STACK, "cpu", 2)
 
     def stopped(f, jobs):
         for count, job in enumerate(jobs):
