@@ -12,7 +12,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_MODULES = ("activations", "backprop", "callbacks", "checks", "curvature", "data", "descents", "devices", "diagnosis", "exercises", "explorer", "formats", "grids",
+_MODULES = ("activations", "backprop", "callbacks", "checks", "curvature", "data", "descents", "devices", "diagnosis", "differences", "exercises", "explorer", "formats", "grids",
             "initializations", "links", "listing", "meanfield", "measuring", "modern", "nets", "optimizers", "plot", "probes", "profiles", "quadratics", "record",
             "rules", "schedules", "surfaces", "sweeps", "theory", "tuning", "views", "watching")
 _VERBS = {name: module for module, names in {

@@ -21,6 +21,7 @@ __all__ = ["COLORS", "axes", "show", "Picture", "human"]
 COLORS = {
     "signal": "#0077bb", "example_grad_norm": "#d55e00", "grad_norm": "#d55e00", "activation_rms": "#009e73",
     "linear": "#888888", "sigmoid": "#cc6699", "tanh": "#0077bb", "relu": "#d55e00", "gelu": "#009e73",
+    "forward": "#d55e00", "central": "#0077bb", "complex": "#009e73",
     "vanishing": "#0077bb", "healthy": "#009e73", "exploding": "#d55e00",
 }
 INK = "#010203"  # stands for the page's own text color

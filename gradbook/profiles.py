@@ -1,4 +1,4 @@
-"""The gradient of every layer at initialization: measured over seeds, with mean-field theory beside it."""
+"""The gradient of every layer at initialization, and what training makes of it: measured over seeds, with mean-field theory beside it."""
 
 import numpy as np
 import xarray as xr
@@ -8,7 +8,7 @@ from .data import digits
 from .record import describe, spread
 from .sweeps import sweep
 
-__all__ = ["relative_to_top", "growth_per_layer", "gradient_profiles"]
+__all__ = ["relative_to_top", "growth_per_layer", "gradient_profiles", "trainability"]
 
 LABELS = {
     "signal": "backpropagated signal |δ|", "signal_theory": "mean-field theory",
@@ -68,6 +68,34 @@ def gradient_profiles(depth, activation, sigma_w, *, sigma_b=0.0, seed=range(5),
     data = _keep_places(xr.Dataset(out), grid["depth"], places)
     for name, label in LABELS.items():
         data[name].attrs["long_name"] = label
+    return describe(data)
+
+
+def trainability(depth, activation, sigma_w, *, sigma_b=0.0, seed=(0, 1), width=40, lr=0.03, steps=100, batch=32,
+                 record_every=10, places=12, device=None, progress=True):
+    """Which networks learn: every combination of the sequences given is trained, by gradient descent on mini-batches of the digits.
+
+    Returns, over ``seed``, the mean of ``accuracy`` on the test digits, in percent, and medians of ``loss`` (step) with
+    ``_low`` and ``_high`` and of the initial ``signal`` (place), relative to the last hidden layer, with ``signal_theory``;
+    ``scale``, the depth scale ξ = 1/|ln χ₁| of theory, ``limit`` = 6ξ (Schoenholz et al. 2017), and ``verdict`` in words.
+    """
+    grid = {name: list(np.atleast_1d(value).tolist()) for name, value in
+            dict(activation=activation, depth=depth, sigma_w=sigma_w).items()}
+    net = sweep(**grid, sigma_b=sigma_b, seed=list(seed), width=width, lr=lr, steps=steps, batch=batch,
+                record_every=record_every, device=device, progress=progress)
+    accuracy = 100 * net.accuracy.mean("seed")
+    first = relative_to_top(net.signal.isel(step=0, drop=True))
+    out = {"accuracy": accuracy.round(1), **spread(net.loss.to_dataset(name="loss")).data_vars,
+           "signal": first.median("seed"), "signal_theory": _predict(grid, net.layer, sigma_b)["signal"]}
+    scale = [[theory.depth_scale(phi, s, sigma_b) for s in grid["sigma_w"]] for phi in grid["activation"]]
+    out["scale"] = (("activation", "sigma_w"), np.array(scale))
+    out["limit"] = 6 * xr.DataArray(out["scale"][1], dims=out["scale"][0])
+    broken = net.diverged.any("seed")
+    out["verdict"] = xr.where(broken, "overflows", xr.where(accuracy > 50, "learns", xr.where(accuracy > 20, "hardly learns", "does not learn")))
+    data = _keep_places(xr.Dataset(out), grid["depth"], places)
+    for name, label in {**LABELS, "accuracy": "% of the test digits right", "scale": "depth scale ξ", "limit": "six depth scales 6ξ"}.items():
+        if name in data:
+            data[name].attrs["long_name"] = label
     return describe(data)
 
 
