@@ -77,21 +77,22 @@ def trainability(depth, activation, sigma_w, *, sigma_b=0.0, seed=(0, 1), width=
 
     Returns, over ``seed``, the mean of ``accuracy`` on the test digits, in percent, and medians of ``loss`` (step) with
     ``_low`` and ``_high`` and of the initial ``signal`` (place), relative to the last hidden layer, with ``signal_theory``;
-    ``scale``, the depth scale ξ = 1/|ln χ₁| of theory, ``limit`` = 6ξ (Schoenholz et al. 2017), and ``verdict`` in words.
+    ``scale``, the depth scale ξ = 1/|ln χ₁| of the gradient, and ``limit`` = 6ξ (Schoenholz et al. 2017 use six scales of the
+    correlation, which are the same where χ₁ < 1); ``verdict``: learns (above 50 %), hardly learns (above 20 %), does not learn,
+    or overflows: the loss of some seed was not finite at a recorded step, and ``accuracy`` is NaN.
     """
     grid = {name: list(np.atleast_1d(value).tolist()) for name, value in
             dict(activation=activation, depth=depth, sigma_w=sigma_w).items()}
     net = sweep(**grid, sigma_b=sigma_b, seed=list(seed), width=width, lr=lr, steps=steps, batch=batch,
                 record_every=record_every, device=device, progress=progress)
-    accuracy = 100 * net.accuracy.mean("seed")
+    accuracy = 100 * net.accuracy.where(~net.diverged).mean("seed", skipna=False)
     first = relative_to_top(net.signal.isel(step=0, drop=True))
     out = {"accuracy": accuracy.round(1), **spread(net.loss.to_dataset(name="loss")).data_vars,
            "signal": first.median("seed"), "signal_theory": _predict(grid, net.layer, sigma_b)["signal"]}
     scale = [[theory.depth_scale(phi, s, sigma_b) for s in grid["sigma_w"]] for phi in grid["activation"]]
     out["scale"] = (("activation", "sigma_w"), np.array(scale))
     out["limit"] = 6 * xr.DataArray(out["scale"][1], dims=out["scale"][0])
-    broken = net.diverged.any("seed")
-    out["verdict"] = xr.where(broken, "overflows", xr.where(accuracy > 50, "learns", xr.where(accuracy > 20, "hardly learns", "does not learn")))
+    out["verdict"] = xr.where(net.diverged.any("seed"), "overflows", xr.where(accuracy > 50, "learns", xr.where(accuracy > 20, "hardly learns", "does not learn")))
     data = _keep_places(xr.Dataset(out), grid["depth"], places)
     for name, label in {**LABELS, "accuracy": "% of the test digits right", "scale": "depth scale ξ", "limit": "six depth scales 6ξ"}.items():
         if name in data:
