@@ -65,7 +65,7 @@ def gradient_profiles(depth, activation, sigma_w, *, sigma_b=0.0, seed=range(5),
                    xr.where(total > 10, "explodes on its way back to the first layer",
                    xr.where(total < 0.1, "vanishes on its way back to the first layer",
                             "stays within a factor of 10 on its way back")))
-    data = _keep_places(xr.Dataset(out), grid["depth"], places)
+    data = keep_places(xr.Dataset(out), grid["depth"], places)
     for name, label in LABELS.items():
         data[name].attrs["long_name"] = label
     return describe(data)
@@ -93,7 +93,7 @@ def trainability(depth, activation, sigma_w, *, sigma_b=0.0, seed=(0, 1), width=
     out["scale"] = (("activation", "sigma_w"), np.array(scale))
     out["limit"] = 6 * xr.DataArray(out["scale"][1], dims=out["scale"][0])
     out["verdict"] = xr.where(net.diverged.any("seed"), "overflows", xr.where(accuracy > 50, "learns", xr.where(accuracy > 20, "hardly learns", "does not learn")))
-    data = _keep_places(xr.Dataset(out), grid["depth"], places)
+    data = keep_places(xr.Dataset(out), grid["depth"], places)
     for name, label in {**LABELS, "accuracy": "% of the test digits right", "scale": "depth scale ξ", "limit": "six depth scales 6ξ"}.items():
         if name in data:
             data[name].attrs["long_name"] = label
@@ -113,7 +113,7 @@ def _predict(grid, layer, sigma_b):
     return xr.Dataset({"signal": (dims, values[0]), "example_grad_norm": (dims, values[1])}, {**grid, "layer": layer})
 
 
-def _keep_places(data, depths, places):
+def keep_places(data, depths, places):
     """Replace the axis ``layer`` by ``places`` layers, evenly spaced, for each depth."""
     rows = []
     for L in depths:

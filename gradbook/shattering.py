@@ -35,8 +35,8 @@ def gradient_correlation(angle, depth, branch=None):
         if branch is None or layer == depth - 1:  # the readout sees φ(z), without a skip
             c, together = k1, together * k0
         else:
-            s = branch * branch
-            c, together = (c + s * k1) / (1 + s), together * (1 + s * k0) / (1 + s)
+            s2 = branch**2
+            c, together = (c + s2 * k1) / (1 + s2), together * (1 + s2 * k0) / (1 + s2)
     return float(together) if np.ndim(together) == 0 else together
 
 
@@ -49,7 +49,9 @@ def shattered_gradients(depth, net=tuple(NETS), *, width=200, points=180, lags=3
     ``half``, the angle in degrees at which the prediction has fallen to one half.
     """
     depths, names = np.atleast_1d(depth).tolist(), [net] if isinstance(net, str) else list(net)
-    check_whole(width=width, points=points, lags=lags)
+    check_whole(2, points=points)
+    check_whole(width=width)
+    check_whole(1, points, lags=lags)
     if unknown := set(names) - set(NETS):
         raise ValueError(f"net has {sorted(unknown)}; choose from {', '.join(NETS)}")
     angles, apart = np.linspace(0, np.pi, points), np.arange(lags) * np.pi / (points - 1)
@@ -70,8 +72,8 @@ def shattered_gradients(depth, net=tuple(NETS), *, width=200, points=180, lags=3
                  "half": np.degrees(fine[np.argmax(theory < 0.5)]) if (theory < 0.5).any() else np.nan}
         for quantity, value in found.items():
             out.setdefault(quantity, np.empty((len(depths), len(names), *np.shape(value))))[i, name] = value
-    last = {points: "angle", lags: "lag"}
-    data = xr.Dataset({q: (("depth", "net", *(last[n] for n in v.shape[2:])), v) for q, v in out.items()},
+    along = {"gradient": ["angle"], "half": []}
+    data = xr.Dataset({q: (["depth", "net", *along.get(q, ["lag"])], v) for q, v in out.items()},
                       {"depth": depths, "net": names, "angle": np.degrees(angles), "lag": np.degrees(apart)})
     for name, label in {"net": "network", "angle": "place on the circle, in degrees", "lag": "distance of two inputs, in degrees", "gradient": "one entry of ∂f/∂x",
                         "correlation": "correlation of the two gradients", "correlation_theory": "predicted"}.items():
