@@ -67,7 +67,7 @@ def _predict(depths, phis, names, width, layer):
             out[0, i, j, k, :L], out[1, i, j, k, :L] = kept**0.5, (slope / kept) ** (0.5 * (L - np.arange(1, L + 1)))
             continue
         q = sigma**2 * mean_square
-        out[1, i, j, k, :L] = theory.gradient_profile(L, phi, sigma, q1=q)
+        out[1, i, j, k, :L] = theory.gradient_profile([L], phi, sigma, q1=q)[0][0]
         for l in range(L):
             h = float(theory.gaussian_mean(lambda z: phi(z) ** 2, q))
             out[0, i, j, k, l], q = h**0.5, sigma**2 * h
