@@ -114,9 +114,9 @@ export function mount({ model, el }) {
     caption.replaceChildren(...subscripts(words));
     controls.forEach(c => c.show());
     stage.classList.toggle('gb-waiting', !exact);
-    const width = Math.max(280, Math.min(views[0].root.parentElement.clientWidth || 640, 900));
-    const size = { width, height: Math.round(Math.min(320, Math.max(250, width * 0.5))) };
-    for (const { view, root, key } of views) {
+    const widths = views.map(({ root }) => Math.max(280, Math.min(root.parentElement.clientWidth || 640, 900))); // read before anything is drawn
+    for (const [i, { view, root, key }] of views.entries()) {
+      const size = { width: widths[i], height: Math.round(Math.min(320, Math.max(250, widths[i] * 0.5))) };
       root.setAttribute('aria-label', words);
       const entries = view.kind === 'heat'
         ? drawHeat(root, view, { grid, place: nearest, label: grid.label, size, choose: move })
