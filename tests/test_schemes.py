@@ -37,7 +37,10 @@ def test_theory_in_closed_form():
 
 def test_measured_as_predicted():
     known = MADE.where(MADE.signal_theory > 1e-15)
-    assert abs(np.log(known.signal / known.signal_theory)).max() < 1.2
+    off = abs(np.log(known.signal / known.signal_theory))
+    assert off.sel(activation="tanh").max() < 0.4 and off.max() < 1.2
+    lsuv = MADE.sel(scheme="LSUV", activation="tanh", depth=12)
+    assert lsuv.signal_theory.isel(place=0).item() == pytest.approx(1.177807**5.5, rel=1e-4)
     assert abs(np.log(known.activation_rms / known.activation_rms_theory)).median() < 0.1
 
 
@@ -46,3 +49,13 @@ def test_measured_as_predicted():
 def test_bad_input(bad, says):
     with pytest.raises(ValueError, match=says):
         schemes.compare_schemes(**{"depth": 2, "activation": "relu", **bad})
+
+
+def test_normalized_growth_in_closed_form():
+    assert schemes.normalized_growth("batch", "relu") == pytest.approx(np.pi / (np.pi - 1))
+    assert schemes.normalized_growth("RMS", "leaky_relu") == pytest.approx(1)
+    made = schemes.compare_normalizations([4, 20], ["relu", "sigmoid"], places=4)
+    off = abs(np.log(made.signal / made.signal_theory)).where(made.normalization != "group")
+    assert off.max() < 1.0 and off.median() < 0.2
+    with pytest.raises(ValueError, match="must be one of batch"):
+        schemes.normalized_growth("none", "relu")
