@@ -10,7 +10,11 @@ from .quadratics import stability_limit
 __all__ = ["diagnose", "Diagnosis", "Finding", "THRESHOLDS"]
 
 BOOK = "https://gradients-that-flow.github.io/gradients-that-flow/chapters/"
-CHAPTER = "2-vanishing-exploding/why-gradients-vanish-or-explode"
+CHAPTERS = {  # where each verdict is explained, and its remedies
+    "vanishing": "3-remedies/initialization", "exploding": "3-remedies/initialization", "saturated": "3-remedies/normalization",
+    "dead": "2-vanishing-exploding/measuring-gradients", "non-finite": "2-vanishing-exploding/measuring-gradients",
+    "unstable": "1-gradient-descent/gradient-descent", "stalled": "2-vanishing-exploding/measuring-gradients",
+}
 
 THRESHOLDS = {  # name: (value, the reason for it)
     "spread": (100.0, "with one learning rate, the best served layer takes steps a hundred times the worst served one's"),
@@ -37,7 +41,11 @@ class Finding:
     what: str
     why: str
     remedy: str
-    link: str = BOOK + CHAPTER + ".html"
+
+    @property
+    def link(self):
+        """The chapter that explains it."""
+        return f"{BOOK}{CHAPTERS[self.verdict]}.html"
 
     def __str__(self):
         return f"{self.what}\n  Why: {self.why}.\n  Remedy: {self.remedy}\n  {self.link}"

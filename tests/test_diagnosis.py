@@ -219,7 +219,9 @@ print(gb.diagnose(data))
 
 def test_links_lead_to_chapters_that_exist():
     root = Path(__file__).resolve().parent.parent
-    assert (root / "chapters" / f"{diagnosis.CHAPTER}.ipynb").exists()
+    assert set(diagnosis.CHAPTERS) == set(diagnosis.ORDER)
+    for chapter in diagnosis.CHAPTERS.values():
+        assert (root / "chapters" / f"{chapter}.ipynb").exists()
     assert diagnosis.BOOK.removesuffix("chapters/") in (root / "_config.yml").read_text("utf-8")
 
 
