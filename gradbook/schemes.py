@@ -86,7 +86,7 @@ def normalized_growth(normalization, activation):
     Batch: :func:`gradbook.theory.batch_norm_growth`.  Layer, group, RMS: E[φ'(u)²]/E[φ(u)²], u standard normal, since the mean over
     units is near 0 as it is.
 
-    >>> normalized_growth("layer", "relu").round(9), normalized_growth("batch", "relu").round(3)
+    >>> round(float(normalized_growth("layer", "relu")), 9), round(float(normalized_growth("batch", "relu")), 3)
     (1.0, 1.467)
     """
     if normalization not in NORMALIZATIONS or normalization == "none":
