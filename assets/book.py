@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -31,6 +32,18 @@ def forget_what_depends_on(sources, mark):
     mark.write_text(state)
 
 
+def execute_side_by_side():
+    """Fill jupyter-book's cache, a notebook on each core; what fails is left to jupyter-book, which says where."""
+    from jupyter_cache import get_cache
+    from jupyter_cache.executors import load_executor
+
+    cache = get_cache(BUILD / ".jupyter_cache")
+    for path in [*ROOT.glob("chapters/**/*.ipynb"), *ROOT.glob("teaching/**/*.ipynb")]:
+        if ".ipynb_checkpoints" not in path.parts:
+            cache.add_nb_to_project(str(path))
+    load_executor("local-parallel", cache, logger=logging.getLogger()).run_and_cache(timeout=600)
+
+
 def failing_cell(log):
     """'notebook, cell id' for the first cell whose failure stands in ``log``, or None."""
     found = re.search(r"executing the following cell:\s*-{5,}\n(.*?)\n-{5,}", log, re.S)
@@ -55,6 +68,8 @@ def main(solutions):
         shutil.rmtree(BUILD / "html", ignore_errors=True)
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
     mark.write_text(solutions)
+    if (os.cpu_count() or 1) > 1 and not os.environ.get("GRADBOOK_DEVICE"):  # on one device notebooks would only wait for each other
+        subprocess.run([sys.executable, __file__, "execute"], env=os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}, capture_output=True)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", str(ROOT), "--toc", str(toc), "-W", "-n", "--keep-going", "-q"]
     run = subprocess.run(command, env=os.environ | {"TQDM_DISABLE": "1", "GRADBOOK_SOLUTIONS": solutions}, capture_output=True, text=True)
     log = re.sub(r"\x1b\[[0-9;]*m", "", run.stdout + run.stderr)
@@ -68,4 +83,5 @@ def main(solutions):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "yes")
+    argument = sys.argv[1] if len(sys.argv) > 1 else "yes"
+    execute_side_by_side() if argument == "execute" else main(argument)
