@@ -21,9 +21,13 @@ def without_solutions(toc):
     return toc | {"parts": [part for part in toc["parts"] if part["caption"] != "Solutions"]}
 
 
+def _device():
+    return os.environ.get("GRADBOOK_DEVICE") or "cpu"
+
+
 def forget_what_depends_on(sources, mark):
     """Drop executed notebooks when ``sources`` or the device changed: the cache looks at notebooks' own code only."""
-    state = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(sources))).hexdigest() + os.environ.get("GRADBOOK_DEVICE", "")
+    state = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(sources))).hexdigest() + _device()
     if not mark.exists() or mark.read_text() != state:
         print("gradbook or the device is new: every chapter is executed", flush=True)
         for folder in (".jupyter_cache", ".doctrees"):
@@ -32,13 +36,13 @@ def forget_what_depends_on(sources, mark):
     mark.write_text(state)
 
 
-def execute_side_by_side():
+def execute_side_by_side(solutions):
     """Fill jupyter-book's cache, a notebook on each core; what fails is left to jupyter-book, which says where."""
     from jupyter_cache import get_cache
     from jupyter_cache.executors import load_executor
 
     cache = get_cache(BUILD / ".jupyter_cache")
-    for path in [*ROOT.glob("chapters/**/*.ipynb"), *ROOT.glob("teaching/**/*.ipynb")]:
+    for path in [*ROOT.glob("chapters/**/*.ipynb"), *(ROOT.glob("teaching/**/*.ipynb") if solutions == "yes" else [])]:
         if ".ipynb_checkpoints" not in path.parts:
             cache.add_nb_to_project(str(path))
     load_executor("local-parallel", cache, logger=logging.getLogger()).run_and_cache(timeout=600)
@@ -68,8 +72,8 @@ def main(solutions):
         shutil.rmtree(BUILD / "html", ignore_errors=True)
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
     mark.write_text(solutions)
-    if (os.cpu_count() or 1) > 1 and not os.environ.get("GRADBOOK_DEVICE"):  # on one device notebooks would only wait for each other
-        subprocess.run([sys.executable, __file__, "execute"], env=os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}, capture_output=True)
+    if (os.cpu_count() or 1) > 1 and _device() == "cpu":  # on one device notebooks would only wait for each other
+        subprocess.run([sys.executable, __file__, solutions, "execute"], env=os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}, capture_output=True)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", str(ROOT), "--toc", str(toc), "-W", "-n", "--keep-going", "-q"]
     run = subprocess.run(command, env=os.environ | {"TQDM_DISABLE": "1", "GRADBOOK_SOLUTIONS": solutions}, capture_output=True, text=True)
     log = re.sub(r"\x1b\[[0-9;]*m", "", run.stdout + run.stderr)
@@ -83,5 +87,5 @@ def main(solutions):
 
 
 if __name__ == "__main__":
-    argument = sys.argv[1] if len(sys.argv) > 1 else "yes"
-    execute_side_by_side() if argument == "execute" else main(argument)
+    solutions, *step = sys.argv[1:] or ["yes"]
+    (execute_side_by_side if step == ["execute"] else main)(solutions)

@@ -7,6 +7,7 @@ from .backprop import backward, forward, mean_squared_error
 from .checks import check_positive, check_whole
 from .data import digits
 from .initializations import initialization
+from .nets import mlp
 from .record import describe
 
 __all__ = ["difference_errors"]
@@ -75,10 +76,7 @@ def _errors(x, y, weights, biases, chosen, precision):
         a, t, *arrays = (v.astype(kind) for v in (x, y, *weights, *biases))
         arrays[0] = np.repeat(arrays[0][None], len(moved[0]), 0)
         arrays[0][moved] += np.asarray(by, kind)
-        h = a
-        for W, b in zip(arrays[:len(weights) - 1], arrays[len(weights):]):
-            h = np.tanh(h @ W + b)
-        z = h @ arrays[len(weights) - 1] + arrays[-1]
+        z = mlp(a, arrays[:len(weights)], arrays[len(weights):], np.tanh)[-1]
         return ((z - t) ** 2).mean((-2, -1))
 
     r = 0.02  # long enough for float64 to see second and third derivatives

@@ -49,6 +49,9 @@ def shattered_gradients(depth, net=tuple(NETS), *, width=200, points=180, lags=3
     ``half``, the angle in degrees at which the prediction has fallen to one half.
     """
     depths, names = np.atleast_1d(depth).tolist(), [net] if isinstance(net, str) else list(net)
+    seeds = list(seed)
+    if not seeds:
+        raise ValueError("seed is empty; give at least one, such as range(3)")
     check_whole(2, points=points)
     check_whole(width=width)
     check_whole(1, points, lags=lags)
@@ -60,7 +63,7 @@ def shattered_gradients(depth, net=tuple(NETS), *, width=200, points=180, lags=3
         L, label = depths[i], names[name]
         check_whole(depth=L)
         branch = NETS[label] and NETS[label](L)
-        gradients = np.stack([_input_gradients(angles, L, branch, width, s) for s in seed])
+        gradients = np.stack([_input_gradients(angles, L, branch, width, s) for s in seeds])
         norm = np.sqrt((gradients**2).sum(-1).mean(-1))[:, None, None]
         gradients = gradients / norm
         measured = np.stack([(gradients[:, :points - k] * gradients[:, k:]).sum(-1).mean(-1) for k in range(lags)], -1)

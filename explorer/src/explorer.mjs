@@ -67,7 +67,7 @@ export function mount({ model, el }) {
   function addButtons() {
     const first = position();
     if (spec.play) {
-      const values = spec.controls.find(c => c.name === spec.play).values;
+      const { values, label } = spec.controls.find(c => c.name === spec.play);
       let timer = null;
       const button = html('button', { type: 'button', onclick() {
         if (timer) return stop();
@@ -79,7 +79,7 @@ export function mount({ model, el }) {
           else move({ [spec.play]: next });
         }, 500);
       } });
-      const stop = () => { clearInterval(timer); timer = null; button.textContent = `▶ Play ${spec.play}`; };
+      const stop = () => { clearInterval(timer); timer = null; button.textContent = `▶ Play ${label.split(/[,(]/)[0].trim()}`; };
       stop();
       buttons.append(button);
     }
