@@ -13,7 +13,7 @@ BOOK = "https://gradients-that-flow.github.io/gradients-that-flow/chapters/"
 CHAPTERS = {  # where each verdict is explained, and its remedies
     "vanishing": "3-remedies/initialization", "exploding": "3-remedies/initialization", "saturated": "3-remedies/normalization",
     "dead": "2-vanishing-exploding/measuring-gradients", "non-finite": "2-vanishing-exploding/measuring-gradients",
-    "unstable": "1-gradient-descent/gradient-descent", "stalled": "2-vanishing-exploding/measuring-gradients",
+    "unstable": "4-optimizers/learning-rate", "stalled": "4-optimizers/learning-rate",
 }
 
 THRESHOLDS = {  # name: (value, the reason for it)

@@ -22,9 +22,9 @@ def lr_range(model, loss, optimizer, low=1e-6, high=10.0, steps=100, progress=Tr
     ``loss`` is a function of no arguments that draws a mini-batch and returns its mean loss; all of
     ``optimizer``'s groups get the same rate.  It stops where the loss is not finite or, smoothed, four times its
     least.  Returns a data set over ``lr``: ``loss`` and ``smoothed``, the median of five neighbors, so that one
-    spike neither stops it nor makes the suggestion.  Attributes: ``suggestion``, the rate at which the smoothed
-    loss fell fastest per factor of the rate, NaN if it fell by less than its own noise; ``reason`` in words
-    (Smith 2017).
+    spike neither stops it nor makes the suggestion.  Attributes: ``suggestion``, a third of the rate at which the
+    smoothed loss is least, NaN if it fell by less than its own noise; ``reason`` in words.  The test is Smith's (2017); where
+    the loss falls *fastest* is lost in the noise of the mini-batches (the chapter on learning rates compares the two).
     """
     check_model(model)
     if not isinstance(optimizer, torch.optim.Optimizer):
@@ -72,10 +72,7 @@ def _suggest(rates, losses, smoothed):
     noise = 1.5 * np.median(abs(losses - smoothed)[finite & np.isfinite(losses)]) + 1e-12  # a spike does not count
     if end < 3 or fall < 4 * noise:
         return math.nan, f"the loss fell by {max(fall, 0):.3g} at no rate, its noise is {noise:.2g}: nothing was learned between {rates[0]:g} and {rates[len(losses) - 1]:g}"
-    width = max(3, len(rates) // 20)
-    slope = [(smoothed[min(i + width, end)] - smoothed[max(i - width, 0)]) / (min(i + width, end) - max(i - width, 0) or 1) for i in range(end + 1)]
-    best = int(np.argmin(slope))
-    return float(rates[best]), f"the loss falls fastest at {rates[best]:.2g}, and is least at {rates[end]:.2g}"
+    return float(rates[end] / 3), f"a third of {rates[end]:.2g}, where the loss is least: beyond it the loss rises or explodes"
 
 
 class GradientNoise(NamedTuple):
