@@ -1,14 +1,16 @@
-"""Gradient descent on quadratics ½(x₁² + κx₂²), step by step, with the rate that theory gives: what a chapter's Explorer shows."""
+"""Descent on quadratics ½(x₁² + κx₂²), step by step: gradient descent with the rate that theory gives, and other rules in turned valleys."""
 
 import numpy as np
 import xarray as xr
 
+from . import rules
+from .checks import check_positive, check_whole
 from .links import descend
 from .quadratics import convergence_rate
 from .record import describe
 from .rules import sgd
 
-__all__ = ["descent_paths"]
+__all__ = ["descent_paths", "RULES", "valley_paths"]
 
 START = np.array([1.0, 1.0])
 LONG = 20_000  # steps after which we stop waiting
@@ -71,3 +73,47 @@ def _steps_needed(rule, eigenvalues, x):
             if not np.isnan(needed).any():
                 break
     return needed
+
+
+RULES = {"SGD": sgd, "momentum": rules.heavy_ball, "Nesterov": rules.nesterov, "AdaGrad": rules.adagrad, "RMSProp": rules.rmsprop, "Adam": rules.adam}
+
+
+def valley_paths(lr, angle, rule=tuple(RULES), *, kappa=30.0, steps=60):
+    """The paths of RULES, with their defaults, in the valley ½(x₁² + κx₂²) turned by ``angle`` degrees, from (1, ½) in the valley's own directions.
+
+    Returns ``x``, ``y`` (rule, angle, lr, step) as seen on the page; ``loss`` relative to the start; ``final``, the last of it;
+    ``best_lr`` and ``best_final`` (rule, angle), the best of the rates given; ``trend`` in words; and ``ring_x``, ``ring_y`` (angle, point), curves of
+    equal loss.  Raises ValueError for a learning rate that is not positive, κ below 1, an unknown rule.
+
+    >>> paths = valley_paths([0.01], [0.0, 45.0], ["SGD", "Adam"])
+    >>> bool(np.isclose(*paths.final.sel(rule="SGD").values.ravel())), bool(np.isclose(*paths.final.sel(rule="Adam").values.ravel()))
+    (True, False)
+    """
+    lr, angle, names = np.atleast_1d(np.asarray(lr, float)), np.atleast_1d(np.asarray(angle, float)), [rule] if isinstance(rule, str) else list(rule)
+    check_positive(lr=lr)
+    check_whole(steps=steps)
+    if not kappa >= 1:
+        raise ValueError(f"kappa is {kappa!r}; a condition number is at least 1")
+    if unknown := set(names) - set(RULES):
+        raise ValueError(f"rule has {sorted(unknown)}; choose from {', '.join(RULES)}")
+    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    turn = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)  # (angle, 2, 2)
+    H = turn @ np.diag([1.0, kappa]) @ turn.swapaxes(-1, -2)
+    x0 = np.broadcast_to(turn @ np.array([1.0, 0.5]), (len(lr), len(angle), 2)).copy()
+    path = np.stack([np.stack(descend(RULES[name](lr[:, None, None]), lambda x: (H @ x[..., None])[..., 0], x0, steps)) for name in names])
+    path = np.moveaxis(path, 1, 3).swapaxes(1, 2)  # (rule, angle, lr, step, 2)
+    loss = 0.5 * (path * (H[None, :, None, None] @ path[..., None])[..., 0]).sum(-1)
+    loss /= loss[..., :1].copy()
+    final = loss[..., -1]
+    grid = ("rule", "angle", "lr")
+    rings, around = 2.0 ** np.arange(-5, 5) * kappa**0.5 / 4, np.append(np.linspace(0, 2 * np.pi, 60), np.nan)
+    ring = turn[:, None] @ np.concatenate([r * np.stack([np.cos(around), np.sin(around) / kappa**0.5], -1) for r in rings])[..., None]
+    data = xr.Dataset({
+        "x": ((*grid, "step"), path[..., 0]), "y": ((*grid, "step"), path[..., 1]), "loss": ((*grid, "step"), loss), "final": (grid, final),
+        "best_lr": (grid[:2], lr[final.argmin(-1)]), "best_final": (grid[:2], final.min(-1)),
+        "trend": (grid, np.where(final > 1, "blows up", np.where(final > 0.1, "is slow", "goes down the valley"))),
+        "ring_x": (("angle", "point"), ring[..., 0, 0]), "ring_y": (("angle", "point"), ring[..., 1, 0]),
+    }, {"rule": names, "angle": angle, "lr": lr, "step": np.arange(steps + 1), "point": np.arange(ring.shape[1])})
+    for name, label in {"rule": "rule", "angle": "valley turned by, in degrees", "lr": "learning rate", "loss": "loss, relative to the start"}.items():
+        data[name].attrs["long_name"] = label
+    return describe(data)

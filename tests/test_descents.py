@@ -1,7 +1,8 @@
-"""The Explorer's descents against closed forms."""
+"""The Explorers' descents against closed forms and torch.optim."""
 
 import numpy as np
 import pytest
+import torch
 
 from gradbook import descents
 
@@ -43,3 +44,36 @@ def test_rings_are_of_equal_loss():
 def test_bad_input(lr, kappa):
     with pytest.raises(ValueError, match="condition numbers at least 1"):
         descents.descent_paths(lr, kappa)
+
+
+@pytest.mark.parametrize("rule, make", [("SGD", lambda p, lr: torch.optim.SGD(p, lr)), ("momentum", lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9)),
+                                        ("Nesterov", lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9, nesterov=True)),
+                                        ("AdaGrad", torch.optim.Adagrad), ("RMSProp", torch.optim.RMSprop), ("Adam", torch.optim.Adam)])
+def test_valley_paths_are_torchs(rule, make):
+    made = descents.valley_paths([0.01, 0.02], [0.0, 30.0], rule, kappa=20.0, steps=25).squeeze()
+    turn = torch.tensor([[3**0.5 / 2, -0.5], [0.5, 3**0.5 / 2]], dtype=torch.float64)
+    H = turn @ torch.diag(torch.tensor([1.0, 20.0], dtype=torch.float64)) @ turn.T
+    x = (turn @ torch.tensor([1.0, 0.5], dtype=torch.float64)).requires_grad_()
+    optimizer, path = make([x], lr=0.02), [x.detach().clone()]
+    for _ in range(25):
+        optimizer.zero_grad()
+        (x @ H @ x / 2).backward()
+        optimizer.step()
+        path.append(x.detach().clone())
+    here, path = made.sel(angle=30.0, lr=0.02), torch.stack(path).numpy()
+    np.testing.assert_allclose(np.stack([here.x, here.y], -1), path, atol=1e-12)
+    np.testing.assert_allclose(here.loss, ((path @ H.numpy()) * path).sum(-1) / ((path @ H.numpy()) * path).sum(-1)[0], rtol=1e-9, atol=1e-15)
+
+
+def test_rings_have_equal_loss():
+    made = descents.valley_paths([0.1], [20.0], "SGD", kappa=9.0)
+    c, s = np.cos(np.radians(20)), np.sin(np.radians(20))
+    x, y = made.ring_x[0].values, made.ring_y[0].values
+    loss = ((c * x + s * y) ** 2 + 9 * (c * y - s * x) ** 2).reshape(10, -1)
+    np.testing.assert_allclose(loss[:, :-1], np.broadcast_to(loss[:, :1], (10, 60)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("bad, says", [({"rule": "sgd"}, "choose from SGD"), ({"lr": [-1.0]}, "lr is"), ({"kappa": 0.5}, "at least 1"), ({"steps": 0}, "steps is 0")])
+def test_valley_bad_input(bad, says):
+    with pytest.raises(ValueError, match=says):
+        descents.valley_paths(**{"lr": [0.1], "angle": [0.0], **bad})
