@@ -27,8 +27,8 @@ def learning_rates(depth, lr, net=tuple(NETWORKS), *, width=40, steps=100, batch
     """Train a ReLU network on the digits, by gradient descent on mini-batches, for every depth, learning rate and kind of network.
 
     ``net`` names one or several of NETWORKS.  Returns over (net, depth, lr): ``accuracy``, the mean over ``seed`` on the test digits in
-    percent; ``loss`` (step), the median with ``_low`` and ``_high``, NaN from where it was not finite; ``verdict`` in words; over
-    (net, depth): ``limit`` = 2/λ of :func:`first_sharpness`, median over the seeds, and ``best``, the rate with the best accuracy.
+    percent; ``loss`` (step), the median with ``_low`` and ``_high``, inf where a seed's was not finite; ``verdict`` in words; over
+    (net, depth): ``limit`` = 2/λ, λ the median over the seeds of :func:`first_sharpness`, and ``best``, the rate with the best accuracy.
     """
     depths, rates, names = np.atleast_1d(depth).tolist(), np.atleast_1d(lr).astype(float).tolist(), [net] if isinstance(net, str) else list(net)
     if unknown := set(names) - set(NETWORKS):
@@ -47,7 +47,7 @@ def learning_rates(depth, lr, net=tuple(NETWORKS), *, width=40, steps=100, batch
     data = spread(runs.loss.where(np.isfinite(runs.loss)).to_dataset(name="loss"))
     data["accuracy"], data["limit"] = accuracy, runs.limit
     data["share"], data["best"] = accuracy.lr / runs.limit, accuracy.idxmax("lr")
-    data["verdict"] = xr.where(runs.diverged.any("seed"), "it blows up", xr.where(accuracy > 80, "it learns", xr.where(accuracy > 20, "it hardly learns", "it does not learn")))
+    data["verdict"] = xr.where(runs.diverged.any("seed"), "it blows up for some seed", xr.where(accuracy > 80, "it learns", xr.where(accuracy > 20, "it learns in part", "it does not learn")))
     for name, label in {"accuracy": "% of the test digits right", "limit": "2/λ at the start", "net": "network", "lr": "learning rate"}.items():
         data[name].attrs["long_name"] = label
     return describe(data)

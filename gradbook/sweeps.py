@@ -52,7 +52,7 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
     ``accuracy`` (…) on ``data.x_test`` after the last one.  Networks are float32; norms are summed
     in float64, so that 1e-30 does not become 0.  Raises ValueError for an argument out of its range.
 
-    On a CPU, stacks of networks run side by side, one on each of torch's threads.  ``map`` may be an
+    On a CPU, stacks of networks run side by side, one on each core (or on OMP_NUM_THREADS of them).  ``map`` may be an
     executor's instead, to spread them over processes or machines:
     ``concurrent.futures.ProcessPoolExecutor().map``, or ``lambda f, xs: client.gather(client.map(f, xs))`` for
     Dask.  Interrupted (Ctrl-C), it warns and returns what is there; what is missing has a loss of NaN.
@@ -85,17 +85,23 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
 
 
 def _side_by_side(train, jobs):
-    """Each of torch's threads trains a stack of its own: they need not wait for each other at every product."""
-    threads = torch.get_num_threads()
-    if threads == 1 or len(jobs) == 1 or train.keywords["device"].type != "cpu":
+    """Each core trains a stack of its own: they need not wait for each other at every product."""
+    threads, cores = torch.get_num_threads(), _cores()
+    if cores == 1 or len(jobs) == 1 or train.keywords["device"].type != "cpu":
         yield from map(train, jobs)
         return
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield from pool.map(train, jobs)
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
+
+
+def _cores():
+    """How many cores this process may use: those it is bound to, or fewer by OMP_NUM_THREADS."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(here, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0] or here))
 
 
 @lru_cache(maxsize=8)

@@ -23,7 +23,7 @@ def lr_range(model, loss, optimizer, low=1e-6, high=10.0, steps=100, progress=Tr
     ``optimizer``'s groups get the same rate.  It stops where the loss is not finite or, smoothed, four times its
     least.  Returns a data set over ``lr``: ``loss`` and ``smoothed``, the median of five neighbors, so that one
     spike neither stops it nor makes the suggestion.  Attributes: ``suggestion``, a third of the rate at which the
-    smoothed loss is least, NaN if it fell by less than its own noise; ``reason`` in words.  The test is Smith's (2017); where
+    smoothed loss is least, NaN if it fell by less than six times its median deviation from the smoothed; ``reason`` in words.  The test is Smith's (2017); where
     the loss falls *fastest* is lost in the noise of the mini-batches (the chapter on learning rates compares the two).
     """
     check_model(model)
@@ -69,10 +69,13 @@ def _suggest(rates, losses, smoothed):
         return math.nan, f"the loss was finite at {int(finite.sum())} rates only; begin lower than {rates[0]:g}"
     end = int(np.argmin(np.where(finite, smoothed, np.inf)))
     fall = smoothed[:10].mean() - smoothed[end]
-    noise = 1.5 * np.median(abs(losses - smoothed)[finite & np.isfinite(losses)]) + 1e-12  # a spike does not count
+    both = finite & np.isfinite(losses)
+    noise = 1.5 * np.median(abs(losses[both] - smoothed[both])) + 1e-12  # a spike does not count
     if end < 3 or fall < 4 * noise:
-        return math.nan, f"the loss fell by {max(fall, 0):.3g} at no rate, its noise is {noise:.2g}: nothing was learned between {rates[0]:g} and {rates[len(losses) - 1]:g}"
-    return float(rates[end] / 3), f"a third of {rates[end]:.2g}, where the loss is least: beyond it the loss rises or explodes"
+        return math.nan, f"the loss fell by {max(fall, 0):.3g} only, and its noise is {noise:.2g}: nothing was learned between {rates[0]:g} and {rates[len(losses) - 1]:g}"
+    if end >= len(rates) - 3:
+        return float(rates[end] / 3), f"a third of {rates[end]:.2g}, the end of the test: the loss was still falling; raise high"
+    return float(rates[end] / 3), f"a third of {rates[end]:.2g}, where the loss is least"
 
 
 class GradientNoise(NamedTuple):

@@ -135,6 +135,8 @@ def test_lr_range_suggests_a_rate_that_learns_and_puts_everything_back():
     assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, model.parameters()))
     suggested = curve.attrs["suggestion"]
     assert 1e-3 < suggested < 1 and "a third of" in curve.attrs["reason"]
+    low = gb.lr_range(model, loss, optimizer, low=1e-4, high=0.02, progress=False)
+    assert "raise high" in low.attrs["reason"] and low.attrs["suggestion"] == pytest.approx(0.02 / 3, rel=0.3)
     finals = {}
     for lr in (1e-5, suggested):
         model, loss = digits_task()

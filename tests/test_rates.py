@@ -32,7 +32,7 @@ def test_the_grid_is_what_sweeps_give():
     one = sweeps.sweep(depth=4, activation="relu", sigma_w=2**0.5, lr=0.05, seed=5, width=40, steps=30, record_every=30)
     here = made.sel(net="plain, He", depth=4, lr=0.05)
     assert here.accuracy.item() == round(100 * one.accuracy.item(), 1) and here.loss[0].item() == one.loss[0].item()
-    assert made.verdict.sel(net="plain, He", lr=100.0).isin(["it blows up", "it does not learn"]).all()
+    assert made.verdict.sel(net="plain, He", lr=100.0).isin(["it blows up for some seed", "it does not learn"]).all()
     assert np.isfinite(made.limit).all() and (made.share == made.lr / made.limit).all()
 
 
