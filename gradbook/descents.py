@@ -79,7 +79,7 @@ RULES = {"SGD": sgd, "momentum": rules.heavy_ball, "Nesterov": rules.nesterov, "
 
 
 def valley_paths(lr, angle, rule=tuple(RULES), *, kappa=30.0, steps=60):
-    """The paths of RULES, with their defaults, in the valley ½(x₁² + κx₂²) turned by ``angle`` degrees, from (1, ½) in the valley's own directions.
+    """The paths of RULES, with their defaults, in the valley ½(x₁² + κx₂²) turned by ``angle`` degrees, from (0.9, 0.6) in its own directions.
 
     Returns ``x``, ``y`` (rule, angle, lr, step) as seen on the page; ``loss`` relative to the start; ``final``, the last of it;
     ``best_lr`` and ``best_final`` (rule, angle), the best of the rates given; ``trend`` in words; and ``ring_x``, ``ring_y`` (angle, point), curves of
@@ -99,7 +99,7 @@ def valley_paths(lr, angle, rule=tuple(RULES), *, kappa=30.0, steps=60):
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     turn = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)  # (angle, 2, 2)
     H = turn @ np.diag([1.0, kappa]) @ turn.swapaxes(-1, -2)
-    x0 = np.broadcast_to(turn @ np.array([1.0, 0.5]), (len(lr), len(angle), 2)).copy()
+    x0 = np.broadcast_to(turn @ np.array([0.9, 0.6]), (len(lr), len(angle), 2)).copy()
     path = np.stack([np.stack(descend(RULES[name](lr[:, None, None]), lambda x: (H @ x[..., None])[..., 0], x0, steps)) for name in names])
     path = np.moveaxis(path, 1, 3).swapaxes(1, 2)  # (rule, angle, lr, step, 2)
     loss = 0.5 * (path * (H[None, :, None, None] @ path[..., None])[..., 0]).sum(-1)

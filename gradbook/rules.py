@@ -57,7 +57,8 @@ def adagrad(lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0
         G = each(lambda G, g: G + g * g, G, grads)
         return each(lambda g, G: g / (G**0.5 + eps), grads, G), G
 
-    return _with_l2(weight_decay, Rule(init, update), scale(lambda t: 1 / (1 + t * lr_decay)), down(lr))
+    slower = scale(lambda t: 1 / (1 + t * lr_decay))
+    return _with_l2(weight_decay, Rule(init, update), slower, down(lr))
 
 
 def rmsprop(lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False):
@@ -71,10 +72,12 @@ def rmsprop(lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, cente
         v, m = state
         v = each(lambda v, g: alpha * v + (1 - alpha) * g * g, v, grads)
         m = each(lambda m, g: m + (1 - alpha) * (g - m), m, grads) if centered else m
-        spread = each(lambda v, m: larger(v - m * m, 0 * v), v, m) if centered else v  # rounding can make it negative
+        # rounding can make v − m² negative
+        spread = each(lambda v, m: larger(v - m * m, 0 * v), v, m) if centered else v
         return each(lambda g, s: g / (s**0.5 + eps), grads, spread), (v, m)
 
-    return _with_l2(weight_decay, Rule(lambda params: (zeros(params), zeros(params)), update), trace(momentum), down(lr))
+    average = Rule(lambda params: (zeros(params), zeros(params)), update)
+    return _with_l2(weight_decay, average, trace(momentum), down(lr))
 
 
 def adadelta(lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0):

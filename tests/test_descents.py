@@ -53,7 +53,7 @@ def test_valley_paths_are_torchs(rule, make):
     made = descents.valley_paths([0.01, 0.02], [0.0, 30.0], rule, kappa=20.0, steps=25).squeeze()
     turn = torch.tensor([[3**0.5 / 2, -0.5], [0.5, 3**0.5 / 2]], dtype=torch.float64)
     H = turn @ torch.diag(torch.tensor([1.0, 20.0], dtype=torch.float64)) @ turn.T
-    x = (turn @ torch.tensor([1.0, 0.5], dtype=torch.float64)).requires_grad_()
+    x = (turn @ torch.tensor([0.9, 0.6], dtype=torch.float64)).requires_grad_()
     optimizer, path = make([x], lr=0.02), [x.detach().clone()]
     for _ in range(25):
         optimizer.zero_grad()
