@@ -57,7 +57,7 @@ def orthogonalize(G, steps=5, coefficients=(3.4445, -4.7750, 2.0315), eps=1e-7):
     tall = G.shape[-2] > G.shape[-1]
     X = G.mT if tall else G
     norm = (X * X).sum((-2, -1), keepdims=True) ** 0.5
-    X = X / (norm * (norm > eps) + eps * (norm <= eps))
+    X = X / larger(norm, 0 * norm + eps)
     for _ in range(steps):
         A = X @ X.mT
         X = a * X + (b * A + c * A @ A) @ X
