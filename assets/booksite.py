@@ -2,8 +2,10 @@
 
 import os
 import re
+from html import escape
 from pathlib import Path
 
+import notebooks
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 
@@ -20,6 +22,57 @@ class ExplorerDirective(Directive):
 
     def run(self):
         return [explorer_here(name=self.arguments[0], document=self.options["from"])]
+
+
+class ClaimsDirective(Directive):
+    """``{claims}``: every claim of the sources with its verdict, as a table that can be filtered, and the totals as a picture."""
+
+    def run(self):
+        path = Path(notebooks.ROOT, "chapters/claims.yml")
+        self.state.document.settings.env.note_dependency(str(path))
+        claims = sorted(notebooks.claims(), key=lambda c: c["id"])
+        return [nodes.raw("", html, format="html") for html in (totals(claims), table(claims))]
+
+
+def totals(claims):
+    """A bar for each source, divided by verdict, as SVG with its text alternative."""
+    from gradbook import plot
+
+    sources, verdicts = sorted({c["source"] for c in claims}), list(notebooks.VERDICTS)
+    count = {v: [sum(c["source"] == s and c["verdict"] == v for c in claims) for s in sources] for v in verdicts}
+    fig, ax = plot.axes(width=7.4, height=2.6, xlabel="claims")
+    left = [0] * len(sources)
+    for verdict, color in zip(verdicts, ("#009e73", "#e69f00", "#d55e00", "#cc79a7", "#999999")):
+        ax.barh(sources, count[verdict], left=left, color=color, label=notebooks.VERDICTS[verdict])
+        for y, (start, n) in enumerate(zip(left, count[verdict])):
+            if n > 2:
+                ax.text(start + n / 2, y, str(n), ha="center", va="center", color="#111111", fontsize=9)
+        left = [a + b for a, b in zip(left, count[verdict])]
+    ax.invert_yaxis()
+    ax.grid(False)
+    ax.legend(ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9, handlelength=1, columnspacing=1)
+    alt = "Claims of the five sources by verdict. " + " ".join(
+        f"{s}: " + ", ".join(f"{count[v][i]} {notebooks.VERDICTS[v].split(' ', 1)[-1] if v != 'undecided' else 'not yet decided'}" for v in verdicts) + "." for i, s in enumerate(sources))
+    return plot.show(fig, alt)._repr_mimebundle_()["text/html"]
+
+
+def table(claims):
+    """One row a claim; its classes are what the filters look at."""
+    choices = {"source": sorted({c["source"] for c in claims}), "verdict": list(notebooks.VERDICTS), "chapter": sorted({c["chapter"] for c in claims})}
+    filters = "".join(f'<label>{name} <select data-filter="{name}"><option value="">all</option>' + "".join(
+        f'<option value="{v}">{escape(notebooks.VERDICTS[v] if name == "verdict" else v)}</option>' for v in values) + "</select></label> " for name, values in choices.items())
+    rows = []
+    for c in claims:
+        decided = c["verdict"] != "undecided"
+        place = f'{c["chapter"]}.html#{c["cell"]}' if decided else ""
+        note = f' <em>Overturned: {escape(c["overturns"])}.</em>' if "overturns" in c else ""
+        says = f'{escape(c["correct"])}{note} <a href="{place}">the cell</a>' if decided else f'A chapter to come: {escape(c["chapter"].split("/")[1].replace("-", " "))}.'
+        rows.append(f'<tr id="{c["id"]}" data-source="{c["source"]}" data-verdict="{c["verdict"]}" data-chapter="{c["chapter"]}">'
+                    f'<th scope="row">{c["id"]}</th><td>{c["source"]} §{escape(c["section"])}</td><td>{escape(c["claim"])}<br><span lang="zh">{escape(c["original"])}</span></td>'
+                    f'<td>{notebooks.VERDICTS[c["verdict"]]}</td><td>{says}</td></tr>')
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("id", "where", "the claim", "verdict", "what the experiment says"))
+    return (f'<div class="gb-claims"><div class="gb-filters" hidden>{filters}<output aria-live="polite">{len(claims)} claims</output></div>'
+            f'<div class="gb-scroll" tabindex="0" role="region" aria-label="All claims"><table class="table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></div>')
 
 
 def use_repository_of_environment(app, config):
@@ -77,6 +130,8 @@ def show_explorers(app, doctree, docname):
 def add_script(app, pagename, templatename, context, doctree):
     if "gb-explorer" in context.get("body", ""):
         app.add_js_file("explorer.js", loading_method="defer")
+    if "gb-claims" in context.get("body", ""):
+        app.add_js_file("claims.js", loading_method="defer")
     app.add_css_file("explorer.css")
     app.add_css_file("book.css")
 
@@ -95,6 +150,7 @@ def setup(app):
     app.setup_extension("sphinx.ext.autodoc")
     app.add_node(explorer_here)
     app.add_directive("explorer", ExplorerDirective)
+    app.add_directive("claims", ClaimsDirective)
     app.connect("config-inited", use_repository_of_environment, priority=900)
     app.connect("config-inited", without_thebe)
     app.connect("source-read", without_links_to_solutions)

@@ -1,10 +1,11 @@
 """Keep what stands in several notebooks in step with its one source, and store their text outputs.
 
-    python assets/notebooks.py sync              write set-up cells and claim tables (make sync)
+    python assets/notebooks.py sync              write set-up cells, claim tables, the bibliography (make sync)
     python assets/notebooks.py outputs [FILE …]  run notebooks and store what they print (make outputs)
 """
 
 import itertools
+import re
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ SETUP = """\
 import importlib.util
 if importlib.util.find_spec("gradbook") is None:
     %pip install -q "gradbook @ git+{repository}\""""
-VERDICTS = {"true": "✓ true", "partly": "◐ partly true", "false": "✗ false", "malformed": "? malformed"}
+VERDICTS = {"true": "✓ true", "partly": "◐ partly true", "false": "✗ false", "malformed": "? malformed", "undecided": "not yet decided"}
 
 
 def notebooks():
@@ -42,11 +43,31 @@ def claims_table(chapter):
             "that the experiment changed.", "",
             "| where | the claim | verdict | what the experiment says |", "|---|---|---|---|"]
     for c in claims():
-        if c["chapter"] == chapter:
+        if c["chapter"] == chapter and c["verdict"] != "undecided":
             note = f' *Overturned: {c["overturns"]}.*' if "overturns" in c else ""
             rows.append(f'| {c["source"]} §{c["section"]} | {c["claim"]} | {VERDICTS[c["verdict"]]} | {c["correct"]}{note} '
                         f'<a href="#{c["cell"]}" title="{c["id"]}">the cell</a> |')
     return "\n".join(rows).replace("σ_w²", "$\\sigma_w^2$").replace("σ_w", "$\\sigma_w$")
+
+
+def bibliography():
+    """The page of all references: what stands in the chapters' last cells, with links to the chapters."""
+    cited = {}
+    for path in sorted((ROOT / "chapters").rglob("*.ipynb")):
+        cells = nbformat.read(path, 4).cells
+        title = cells[0].source.splitlines()[0].removeprefix("# ")
+        link = f"[{title}]({path.relative_to(ROOT / 'chapters').as_posix()})"
+        for entry in re.findall(r"^- (.+)$", next(c.source for c in cells if c.id == "references"), re.M):
+            cited.setdefault(key(entry), [entry, []])[1].append(link)
+    rows = [f"- {entry} *In:* {'; '.join(links)}." for _, (entry, links) in sorted(cited.items())]
+    return "\n".join(["# Bibliography", "", f"What the chapters cite, {len(rows)} works, each with the chapters that cite it. Made from the chapters' own lists.",
+                      "", *rows, ""])
+
+
+def key(entry):
+    """What makes two references one: first author's family name, year, first words of the title."""
+    authors, year, title = re.match(r"(.+?) \((\d{4})\)\. (.{12})", entry).groups()
+    return authors.split(",")[0].split()[-1].lower(), year, re.sub(r"\W", "", title).lower()
 
 
 def expected(path, notebook):
@@ -63,6 +84,7 @@ def sync():
         for cell in notebook.cells:
             cell.source = expected(path, notebook).get(cell.id, cell.source)
         nbformat.write(notebook, path)
+    (ROOT / "chapters/bibliography.md").write_text(bibliography(), "utf-8")
 
 
 def text_only(cell):

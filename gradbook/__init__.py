@@ -13,7 +13,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _MODULES = ("activations", "backprop", "callbacks", "checks", "curvature", "data", "descents", "devices", "diagnosis", "differences", "exercises", "explorer", "formats", "grids",
-            "initializations", "links", "listing", "meanfield", "measuring", "modern", "nets", "optimizers", "plot", "probes", "profiles", "quadratics", "rates", "record",
+            "initializations", "links", "listing", "meanfield", "measuring", "modern", "nets", "optimizers", "plot", "probes", "profiles", "quadratics", "rates", "record", "remedies",
             "rules", "schedules", "schemes", "shattering", "surfaces", "sweeps", "theory", "tuning", "views", "watching")
 _VERBS = {name: module for module, names in {
     "sweeps": "sweep", "probes": "probe", "watching": "watch", "diagnosis": "diagnose", "curvature": "sharpness jacobian_spectrum",

@@ -3,6 +3,7 @@
 Test surfaces stand in :mod:`gradbook.surfaces`.
 """
 
+from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -50,15 +51,22 @@ def digits(n_train=1347, seed=0, size=8):
     """
     check_whole(1, 1796, n_train=n_train)
     check_whole(8, 64, size=size)
+    x, y = _pixels(size)
+    order = np.random.default_rng(seed).permutation(len(x))
+    train, test = order[:n_train], order[n_train:]
+    return _standardized(x[train], y[train], x[test], y[test])
+
+
+@lru_cache(maxsize=2)
+def _pixels(size):
+    """All digits (1797, size²) and their labels, in the order of the file."""
     with (files("gradbook") / "digits.npz").open("rb") as file, np.load(file) as stored:
         x, y = stored["x"].astype(np.float32), stored["y"].astype(np.int64)
     if size != 8:
         from scipy.ndimage import zoom
 
         x = zoom(x.reshape(-1, 8, 8), (1, size / 8, size / 8), order=1).reshape(len(x), -1)
-    order = np.random.default_rng(seed).permutation(len(x))
-    train, test = order[:n_train], order[n_train:]
-    return _standardized(x[train], y[train], x[test], y[test])
+    return x, y
 
 
 def _standardized(x_train, y_train, x_test, y_test):

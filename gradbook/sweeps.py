@@ -86,11 +86,11 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
 
 def _side_by_side(train, jobs):
     """Each core trains a stack of its own: they need not wait for each other at every product."""
-    threads, cores = torch.get_num_threads(), _cores()
-    if cores == 1 or len(jobs) == 1 or train.keywords["device"].type != "cpu":
+    threads, workers = torch.get_num_threads(), cores()
+    if workers == 1 or len(jobs) == 1 or train.keywords["device"].type != "cpu":
         yield from map(train, jobs)
         return
-    pool = ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield from pool.map(train, jobs)
     finally:
@@ -98,7 +98,7 @@ def _side_by_side(train, jobs):
         torch.set_num_threads(threads)
 
 
-def _cores():
+def cores():
     """How many cores this process may use: those it is bound to, or fewer by OMP_NUM_THREADS."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(here, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0] or here))

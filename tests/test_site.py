@@ -176,3 +176,23 @@ def test_explorers_are_light(site):
     for path in WITH_EXPLORER:
         for data in re.findall(r'<script type="application/json">(.*?)</script>', (SITE / path).read_text("utf-8"), re.S):
             assert len(data) < 150_000
+
+
+def test_claims_filter_and_lead_to_their_cells(visit, site):
+    page = visit(f"{site}/chapters/claims.html?verdict=false")
+    rows = page.locator(".gb-claims tbody tr")
+    shown = lambda: rows.locator("visible=true").count()  # noqa: E731
+    assert rows.count() == 193 and 0 < shown() == page.locator('.gb-claims tr[data-verdict="false"]').count() < 193
+    page.locator("select[data-filter=source]").select_option("001")
+    assert shown() == page.locator('.gb-claims tr[data-verdict="false"][data-source="001"]').count() and "source=001" in page.url
+    assert page.locator(".gb-claims output").inner_text() == f"{shown()} claims"
+    visit(f"{site}/chapters/claims.html?verdict=%3Cscript%3E&source=9")
+    for href in {a.get_attribute("href") for a in rows.locator("a").all()}:
+        path, anchor = href.split("#")
+        assert re.search(f'id="{re.escape(anchor)}"', (SITE / "chapters" / path).read_text("utf-8")), href
+
+
+def test_claims_without_scripts(browser, site):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(f"{site}/chapters/claims.html")
+    assert page.locator(".gb-claims tbody tr").locator("visible=true").count() == 193 and not page.locator(".gb-filters").is_visible()
