@@ -63,7 +63,6 @@ REMEDIES = {  # name: (sweep's arguments, depth) -> sweep's arguments
     "skips with 1/√L": lambda given, depth: given | {"net": partial(nets.residual, scale=depth**-0.5)},
     "Adam": _follow(lambda lr: rules.adam(lr / 10)),
     "Nesterov": _follow(lambda lr: rules.nesterov(lr / 10)),
-    "warm-up": _follow(lambda lr: rules.sgd(lambda t: lr * min(1, (t + 1) / 30))),
     "clipping at norm 1": _follow(lambda lr: chain(clip_norm(1.0), rules.sgd(lr))),
     "L2, strength 0.1": _follow(partial(rules.sgd, weight_decay=0.1)),
     "dropout, 20 %": _drop_out,
