@@ -8,10 +8,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 SITE = Path(__file__).resolve().parent.parent / "_build/html"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
+
+settings.register_profile("book", deadline=None)  # speed is a matter of benchmarks
+settings.load_profile("book")
 
 
 @pytest.fixture(scope="session")
