@@ -92,6 +92,9 @@ def valley_paths(lr, angle, rule=tuple(RULES), *, kappa=30.0, steps=60):
     lr, angle, names = np.atleast_1d(np.asarray(lr, float)), np.atleast_1d(np.asarray(angle, float)), [rule] if isinstance(rule, str) else list(rule)
     check_positive(lr=lr)
     check_whole(steps=steps)
+    for name, value in (("lr", lr), ("angle", angle)):
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} is {value!r}; it must be finite")
     if not kappa >= 1:
         raise ValueError(f"kappa is {kappa!r}; a condition number is at least 1")
     if unknown := set(names) - set(RULES):

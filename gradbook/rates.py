@@ -10,9 +10,8 @@ from . import nets
 from .checks import check_positive, check_whole
 from .curvature import sharpness
 from .data import digits
-from .initializations import initialization
 from .record import describe, spread
-from .sweeps import sweep
+from .sweeps import draw_weights, side_by_side, sweep
 
 __all__ = ["NETWORKS", "learning_rates", "first_sharpness"]
 
@@ -34,14 +33,17 @@ def learning_rates(depth, lr, net=tuple(NETWORKS), *, width=40, steps=100, batch
     if unknown := set(names) - set(NETWORKS):
         raise ValueError(f"net has {sorted(unknown)}; choose from {', '.join(NETWORKS)}")
     check_positive(lr=np.array(rates))
-    seeds, rows = list(seed), []
-    for name in names:
-        build, sigma = NETWORKS[name]
-        found = [sweep(depth=[L], lr=rates, net=build(L), activation="relu", sigma_w=sigma, seed=seeds, width=width, steps=steps,
-                       batch=batch, record_every=record_every, progress=False)[["accuracy", "loss", "diverged"]] for L in depths]
-        here = xr.concat(found, "depth").drop_vars("sigma_w", errors="ignore")
-        here["limit"] = ("depth", [2 / np.median([first_sharpness(build(L), L, sigma, width=width, seed=s) for s in seeds]) for L in depths])
-        rows.append(here)
+    seeds, pairs = list(seed), [(name, L) for name in names for L in depths]
+
+    def train(pair):
+        (build, sigma), L = NETWORKS[pair[0]], pair[1]
+        run = sweep(depth=[L], lr=rates, net=build(L), activation="relu", sigma_w=sigma, seed=seeds, width=width, steps=steps,
+                    batch=batch, record_every=record_every, progress=False)[["accuracy", "loss", "diverged"]]
+        start = [first_sharpness(build(L), L, sigma, width=width, seed=s) for s in seeds]
+        return run.drop_vars("sigma_w", errors="ignore").assign(limit=("depth", [2 / np.median(start)]))
+
+    found = list(side_by_side(train, pairs))
+    rows = [xr.concat(found[i:i + len(depths)], "depth") for i in range(0, len(found), len(depths))]
     runs = xr.concat(rows, xr.Variable("net", names))
     accuracy = (100 * runs.accuracy).mean("seed").round(1)
     data = spread(runs.loss.where(np.isfinite(runs.loss)).to_dataset(name="loss"))
@@ -59,12 +61,10 @@ def first_sharpness(net, depth, sigma_w, *, activation="relu", width=40, example
     Weights are those that :func:`gradbook.sweeps.sweep` draws for this ``seed``, with biases of 0.
     """
     check_whole(depth=depth, width=width, examples=examples)
-    data, rng = digits(), np.random.default_rng(seed)
+    data = digits()
     sizes = nets.layer_sizes(net, 64, depth, width, data.classes)
-    weights, biases = [], []
-    for i, o in sizes:
-        weights.append(torch.from_numpy(sigma_w * initialization("normal")(rng, i, o)))
-        biases.append(torch.zeros_like(torch.from_numpy(rng.standard_normal((1, o), dtype=np.float32))))  # drawn, as in a sweep
+    drawn = draw_weights("normal", sizes, [seed], [sigma_w], [0.0], "cpu")
+    weights, biases = ([p.detach()[0] for p in some] for some in drawn)
     x, y = torch.from_numpy(data.x_train[:examples]), torch.from_numpy(data.y_train[:examples])
     params, phi = torch.nn.ParameterList([*weights, *biases]), nets.activation(activation)
 

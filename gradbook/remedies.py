@@ -1,6 +1,5 @@
 """Remedy × failure: which remedy lets which failing network train, each at its own best learning rate."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,7 @@ from .checks import check_positive, check_whole
 from .links import chain, clip_norm
 from .profiles import keep_places, relative_to_top
 from .record import describe, spread
-from .sweeps import cores, sweep
+from .sweeps import side_by_side, sweep
 
 __all__ = ["FAILURES", "REMEDIES", "dropout", "remedy_matrix"]
 
@@ -95,10 +94,7 @@ def remedy_matrix(failure=tuple(FAILURES), remedy=tuple(REMEDIES), lr=(0.01, 0.1
     alike = {"width": width, "init": "normal", "sigma_w": 1.0, "net": nets.mlp, "rule": rules.sgd}  # unless something else is given
     wanted = [alike | REMEDIES[r](FAILURES[f], depth) for f in names["failure"] for r in names["remedy"]]
     different = [given for i, given in enumerate(wanted) if given not in wanted[:i]]
-    threads = torch.get_num_threads()
-    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        trained = list(pool.map(train, different))
-    torch.set_num_threads(threads)
+    trained = list(side_by_side(train, different))
     found = [trained[different.index(given)] for given in wanted]
     several = len(names["remedy"])
     rows = [xr.concat(found[i:i + several], xr.Variable("remedy", names["remedy"])) for i in range(0, len(found), several)]
@@ -109,7 +105,7 @@ def remedy_matrix(failure=tuple(FAILURES), remedy=tuple(REMEDIES), lr=(0.01, 0.1
     data["least"], data["most"] = (getattr(data.accuracy.isel(lr=best), f)("seed") for f in ("min", "max"))
     data["verdict"] = xr.where(data.best > 50, "trains", "does not train")
     data = keep_places(data.expand_dims(depth=[depth]), [depth], places).squeeze("depth", drop=True)
-    for name, label in {"failure": "the network, 20 layers" if depth == 20 else "the network", "remedy": "remedy", "lr": "learning rate",
+    for name, label in {"failure": f"the network, {depth} layers", "remedy": "remedy", "lr": "learning rate",
                         "loss": "loss of the mini-batch", "signal": "signal at the start, last hidden layer = 1"}.items():
         data[name].attrs["long_name"] = label
     return describe(data)

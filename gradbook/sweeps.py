@@ -4,6 +4,7 @@ Networks that differ in numbers only (σ_w, σ_b, learning rate, seed) share eve
 their weights stand along a leading axis, and ``loss.mean(1).sum()`` gives each its own gradient.
 """
 
+import builtins
 import math
 import os
 import warnings
@@ -66,7 +67,8 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
     functions = {name: value if isinstance(value, dict) else {name_of(value): value} for name, value in (("net", net), ("rule", rule))}
     if data is not None and not (isinstance(data, Classification) and data.x_train.dtype == np.float32 and data.y_train.dtype == np.int64):
         raise ValueError("data must be a gradbook.data.Classification with float32 inputs and int64 labels, as gb.digits() returns")
-    device, map = find_device(device), map or _side_by_side
+    device = find_device(device)
+    map = map or (side_by_side if device.type == "cpu" else builtins.map)
     train = partial(_train, data=digits() if data is None else data, kept=kept, batch=batch, device=device)
     jobs = list(jobs_of(axes, functions, device.type))
     results = Results([*axes], [len(axis) for axis in axes.values()], len(kept), max(axes["depth"]) + 1)
@@ -84,10 +86,10 @@ def sweep(*, depth=10, width=64, activation="relu", init="normal", net=nets.mlp,
     return describe(result.squeeze(alone).drop_vars([name for name in ("net", "rule") if name in alone]))
 
 
-def _side_by_side(train, jobs):
-    """Each core trains a stack of its own: they need not wait for each other at every product."""
+def side_by_side(train, jobs):
+    """``map``, but each core has a job of its own: networks need not wait for each other at every product."""
     threads, workers = torch.get_num_threads(), cores()
-    if workers == 1 or len(jobs) == 1 or train.keywords["device"].type != "cpu":
+    if workers == 1 or len(jobs) == 1:
         yield from map(train, jobs)
         return
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
@@ -101,7 +103,8 @@ def _side_by_side(train, jobs):
 def cores():
     """How many cores this process may use: those it is bound to, or fewer by OMP_NUM_THREADS."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(here, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0] or here))
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(here, int(limit)) if limit.isdecimal() and int(limit) else here
 
 
 @lru_cache(maxsize=8)
@@ -111,7 +114,7 @@ def _draw(init, sizes, seed):
     return [(draw(rng, i, o), rng.standard_normal((1, o), dtype=np.float32)) for i, o in sizes]
 
 
-def _weights(init, sizes, seeds, sigma_w, sigma_b, device):
+def draw_weights(init, sizes, seeds, sigma_w, sigma_b, device):
     """One (N, fan_in, fan_out) and one (N, 1, fan_out) for every layer; a seed's draws serve all its σ."""
     drawn = {seed: _draw(init, tuple(sizes), seed) for seed in set(seeds)}
     sigma_w, sigma_b = (torch.tensor(s, dtype=torch.float32).reshape(-1, 1, 1) for s in (sigma_w, sigma_b))
@@ -133,7 +136,7 @@ def _train(job, *, data, kept, batch, device):
     """Train one stack of N networks; arrays with N in front."""
     x, y, x_test, y_test = (torch.from_numpy(a).to(device) for a in data)
     sizes = nets.layer_sizes(job["net"], x.shape[1], job["depth"], job["width"], data.classes)
-    weights, biases = _weights(job["init"], sizes, job["seed"], job["sigma_w"], job["sigma_b"], device)
+    weights, biases = draw_weights(job["init"], sizes, job["seed"], job["sigma_w"], job["sigma_b"], device)
     forward = partial(job["net"], phi=nets.activation(job["activation"]))
     step_rule = job["rule"](torch.tensor(job["lr"], dtype=torch.float32, device=device).reshape(-1, 1, 1))
     records, state = [], None

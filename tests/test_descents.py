@@ -73,7 +73,7 @@ def test_rings_have_equal_loss():
     np.testing.assert_allclose(loss[:, :-1], np.broadcast_to(loss[:, :1], (10, 60)), rtol=1e-9)
 
 
-@pytest.mark.parametrize("bad, says", [({"rule": "sgd"}, "choose from SGD"), ({"lr": [-1.0]}, "lr is"), ({"kappa": 0.5}, "at least 1"), ({"steps": 0}, "steps is 0")])
+@pytest.mark.parametrize("bad, says", [({"rule": "sgd"}, "choose from SGD"), ({"lr": [-1.0]}, "lr is"), ({"kappa": 0.5}, "at least 1"), ({"lr": [np.inf]}, "lr is"), ({"angle": [np.nan]}, "angle is"), ({"steps": 0}, "steps is 0")])
 def test_valley_bad_input(bad, says):
     with pytest.raises(ValueError, match=says):
         descents.valley_paths(**{"lr": [0.1], "angle": [0.0], **bad})

@@ -13,7 +13,7 @@ def test_first_sharpness_is_the_hessians():
     for net, sigma in ((nets.mlp, 2**0.5), (partial(nets.residual, scale=0.7), 1.0)):
         few = data.digits()
         sizes = nets.layer_sizes(net, 64, 2, 4, 10)
-        weights, _ = sweeps._weights("normal", sizes, [3], [sigma], [0.0], "cpu")
+        weights, _ = sweeps.draw_weights("normal", sizes, [3], [sigma], [0.0], "cpu")
         shapes = [*((i, o) for i, o in sizes), *((1, o) for _, o in sizes)]
         x, y = torch.tensor(few.x_train[:50]).double(), torch.tensor(few.y_train[:50])
 

@@ -2,6 +2,7 @@
 
 import math
 import multiprocessing
+import os
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -13,7 +14,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 import gradbook as gb
-from gradbook import data, grids, nets, profiles
+from gradbook import data, grids, nets, profiles, sweeps
 
 DIGITS = data.digits()
 
@@ -246,3 +247,10 @@ def test_trainability_is_what_sweep_trains():
     ratio = (net.signal.isel(step=0).sel(layer=1) / net.signal.isel(step=0).sel(layer=12)).median()
     assert here.signal[0].item() == pytest.approx(ratio.item(), rel=1e-5) and here.layer.values.tolist() == [1, 5, 8, 12]
     assert made.verdict.sel(depth=12, sigma_w=0.5).item() == "does not learn"
+
+
+@pytest.mark.parametrize("asked, most", [("1", 1), ("0", None), ("", None), ("many", None), ("1,2", 1), ("100000", None)])
+def test_a_thread_limit_that_means_nothing_limits_nothing(monkeypatch, asked, most):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert sweeps.cores() == (most or 3)
