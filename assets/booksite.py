@@ -59,20 +59,28 @@ def totals(claims):
 def table(claims):
     """One row a claim; its classes are what the filters look at."""
     choices = {"source": sorted({c["source"] for c in claims}), "verdict": list(notebooks.VERDICTS), "chapter": sorted({c["chapter"] for c in claims})}
+    shown = notebooks.VERDICTS | {c: chapter_name(c) for c in choices["chapter"]}
     filters = "".join(f'<label>{name} <select data-filter="{name}"><option value="">all</option>' + "".join(
-        f'<option value="{v}">{escape(notebooks.VERDICTS[v] if name == "verdict" else v)}</option>' for v in values) + "</select></label> " for name, values in choices.items())
+        f'<option value="{v}">{escape(shown.get(v, v))}</option>' for v in values) + "</select></label> " for name, values in choices.items())
     rows = []
     for c in claims:
         decided = c["verdict"] != "undecided"
         place = f'{c["chapter"]}.html#{c["cell"]}' if decided else ""
         note = f' <em>Overturned: {escape(c["overturns"])}.</em>' if "overturns" in c else ""
-        says = f'{escape(c["correct"])}{note} <a href="{place}">the cell</a>' if decided else f'A chapter to come: {escape(c["chapter"].split("/")[1].replace("-", " "))}.'
+        printed = f' <code>{escape(c["figure"])}</code>' if c.get("figure") else ""
+        says = f'{escape(c["correct"])}{note} <a href="{place}">The cell</a>{" printed:" if printed else ""}{printed}' if decided else f'{escape(chapter_name(c["chapter"]).capitalize())}.'
         rows.append(f'<tr id="{c["id"]}" data-source="{c["source"]}" data-verdict="{c["verdict"]}" data-chapter="{c["chapter"]}">'
                     f'<th scope="row">{c["id"]}</th><td>{c["source"]} §{escape(c["section"])}</td><td>{escape(c["claim"])}<br><span lang="zh">{escape(c["original"])}</span></td>'
                     f'<td>{notebooks.VERDICTS[c["verdict"]]}</td><td>{says}</td></tr>')
     head = "".join(f'<th scope="col">{name}</th>' for name in ("id", "where", "the claim", "verdict", "what the experiment says"))
     return (f'<div class="gb-claims"><div class="gb-filters" hidden>{filters}<output aria-live="polite">{len(claims)} claims</output></div>'
             f'<div class="gb-scroll" tabindex="0" role="region" aria-label="All claims"><table class="table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></div>')
+
+
+def chapter_name(chapter):
+    """A chapter's title; the name of its file if it is still to come."""
+    path = Path(notebooks.ROOT, "chapters", f"{chapter}.ipynb")
+    return notebooks.title(path) if path.exists() else f'a chapter to come: {path.stem.replace("-", " ")}'
 
 
 def use_repository_of_environment(app, config):

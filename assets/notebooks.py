@@ -50,21 +50,25 @@ def claims_table(chapter):
     return "\n".join(rows).replace("σ_w²", "$\\sigma_w^2$").replace("σ_w", "$\\sigma_w$")
 
 
+def title(path):
+    """A notebook's headline."""
+    return nbformat.read(path, 4).cells[0].source.splitlines()[0].removeprefix("# ")
+
+
 def bibliography():
     """The page of all references: what stands in the chapters' last cells, with links to the chapters."""
     cited = {}
     for path in sorted((ROOT / "chapters").rglob("*.ipynb")):
         cells = nbformat.read(path, 4).cells
-        title = cells[0].source.splitlines()[0].removeprefix("# ")
-        link = f"[{title}]({path.relative_to(ROOT / 'chapters').as_posix()})"
+        link = f"[{title(path)}]({path.relative_to(ROOT / 'chapters').as_posix()})"
         for entry in re.findall(r"^- (.+)$", next(c.source for c in cells if c.id == "references"), re.M):
-            cited.setdefault(key(entry), [entry, []])[1].append(link)
+            cited.setdefault(identity(entry), [entry, []])[1].append(link)
     rows = [f"- {entry} *In:* {'; '.join(links)}." for _, (entry, links) in sorted(cited.items())]
     return "\n".join(["# Bibliography", "", f"What the chapters cite, {len(rows)} works, each with the chapters that cite it. Made from the chapters' own lists.",
                       "", *rows, ""])
 
 
-def key(entry):
+def identity(entry):
     """What makes two references one: first author's family name, year, first words of the title."""
     authors, year, title = re.match(r"(.+?) \((\d{4})\)\. (.{12})", entry).groups()
     return authors.split(",")[0].split()[-1].lower(), year, re.sub(r"\W", "", title).lower()
