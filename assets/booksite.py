@@ -40,7 +40,7 @@ def totals(claims):
 
     sources, verdicts = sorted({c["source"] for c in claims}), list(notebooks.VERDICTS)
     count = {v: [sum(c["source"] == s and c["verdict"] == v for c in claims) for s in sources] for v in verdicts}
-    fig, ax = plot.axes(width=7.4, height=2.6, xlabel="claims")
+    fig, ax = plot.axes(width=5.0, height=2.9, xlabel="claims")
     left = [0] * len(sources)
     for verdict, color in zip(verdicts, ("#009e73", "#e69f00", "#d55e00", "#cc79a7", "#999999")):
         ax.barh(sources, count[verdict], left=left, color=color, label=notebooks.VERDICTS[verdict])
@@ -50,7 +50,7 @@ def totals(claims):
         left = [a + b for a, b in zip(left, count[verdict])]
     ax.invert_yaxis()
     ax.grid(False)
-    ax.legend(ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9, handlelength=1, columnspacing=1)
+    ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9, handlelength=1, columnspacing=1)
     alt = "Claims of the five sources by verdict. " + " ".join(
         f"{s}: " + ", ".join(f"{count[v][i]} {notebooks.VERDICTS[v].split(' ', 1)[-1] if v != 'undecided' else 'not yet decided'}" for v in verdicts) + "." for i, s in enumerate(sources))
     return plot.show(fig, alt)._repr_mimebundle_()["text/html"]
@@ -70,11 +70,11 @@ def table(claims):
         printed = f' <code>{escape(c["figure"])}</code>' if c.get("figure") else ""
         says = f'{escape(c["correct"])}{note} <a href="{place}">The cell</a>{" printed:" if printed else ""}{printed}' if decided else f'{escape(chapter_name(c["chapter"]).capitalize())}.'
         rows.append(f'<tr id="{c["id"]}" data-source="{c["source"]}" data-verdict="{c["verdict"]}" data-chapter="{c["chapter"]}">'
-                    f'<th scope="row">{c["id"]}</th><td>{c["source"]} §{escape(c["section"])}</td><td>{escape(c["claim"])}<br><span lang="zh">{escape(c["original"])}</span></td>'
-                    f'<td>{notebooks.VERDICTS[c["verdict"]]}</td><td>{says}</td></tr>')
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("id", "where", "the claim", "verdict", "what the experiment says"))
+                    f'<th scope="row">{c["id"]} <br>{c["source"]} §{escape(c["section"])} <br><strong>{notebooks.VERDICTS[c["verdict"]]}</strong></th>'
+                    f'<td>{escape(c["claim"])}<br><span lang="zh">{escape(c["original"])}</span></td><td>{says}</td></tr>')
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("where, verdict", "the claim", "what the experiment says"))
     return (f'<div class="gb-claims"><div class="gb-filters" hidden>{filters}<output aria-live="polite">{len(claims)} claims</output></div>'
-            f'<div class="gb-scroll" tabindex="0" role="region" aria-label="All claims"><table class="table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></div>')
+            f'<table class="table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>')
 
 
 def chapter_name(chapter):
