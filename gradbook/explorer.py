@@ -74,8 +74,17 @@ class Explorer(anywidget.AnyWidget):
                 "views": [asdict(v) for v in views], "colors": {q: plot.COLORS.get(q, "#0077bb") for q in shown},
                 "controls": controls, "live": live is not None}
         self.add_traits(**{a: _trait(values, start[a]).tag(sync=True) for a, values in self._axes.items()})
-        super().__init__(_spec=spec, _data=record.pack(self._grid), **start)
+        super().__init__(_spec=spec, _data=self._pack(self._grid), **start)
         self.observe(self._follow, names=list(self._axes))
+
+    def _pack(self, data):
+        """The data as JSON; a path that explodes stops far outside the picture, or it would take the digits of the others."""
+        for view in self._views:
+            if isinstance(view, Path):
+                for name, (low, high) in ((view.x, view.xlim), (view.y, view.ylim)):
+                    far = 20 * (high - low)
+                    data = data.assign({name: data[name].clip(low - far, high + far, keep_attrs=True)})
+        return record.pack(data)
 
     def position(self):
         """Where the controls stand, axis → value."""
@@ -98,7 +107,7 @@ class Explorer(anywidget.AnyWidget):
             data = self._compute(**asked)
         finally:
             self._asked = None
-        self._live = {"position": asked, "data": record.pack(data.squeeze([a for a in asked if a in data.dims]))}
+        self._live = {"position": asked, "data": self._pack(data.squeeze([a for a in asked if a in data.dims]))}
 
     def here(self):
         """The data at the present position, without the controls' axes."""

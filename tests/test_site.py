@@ -50,6 +50,10 @@ def test_every_control_changes_picture_and_words(visit, site, path):
     page = visit(f"{site}/{path}")
     for figure in page.locator(".gb-explorer").all():
         state = lambda: (figure.locator(".gb-stage").inner_html(), figure.locator(".gb-caption").inner_text())  # noqa: B023, E731
+        for view in figure.locator("svg.gb-view").all():  # what is drawn lies within the picture
+            box = view.bounding_box()
+            marks = view.evaluate("v => [...v.querySelectorAll('.gb-point, .gb-theory, .gb-cell')].map(m => m.getBoundingClientRect()).map(r => [r.x + r.width / 2, r.y + r.height / 2])")
+            assert any(box["x"] < x < box["x"] + box["width"] and box["y"] < y < box["y"] + box["height"] for x, y in marks), f"{path}: an empty view"
         inputs = figure.locator("input")
         assert inputs.count() >= 2
         for control in inputs.all():

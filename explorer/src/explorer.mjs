@@ -59,8 +59,8 @@ export function mount({ model, el }) {
 
   function choice(c) {
     const inputs = c.values.map(v => html('input', { type: 'radio', name: `${id}-${c.name}`, value: v, onchange: () => move({ [c.name]: v }) }));
-    const element = html('fieldset', { class: 'gb-control' }, html('legend', {}, c.label),
-      ...inputs.map((input, i) => html('label', {}, input, ` ${c.values[i].replaceAll('_', ' ')}`)));
+    const element = html('fieldset', { class: 'gb-control' }, html('legend', {}, ...subscripts(c.label)),
+      ...inputs.map((input, i) => html('label', {}, input, ' ', ...subscripts(c.values[i]).map(part => part.replaceAll?.('_', ' ') ?? part))));
     return { element, show: () => inputs.forEach((input, i) => { input.checked = c.values[i] === model.get(c.name); }) };
   }
 
