@@ -1,13 +1,14 @@
 # make book    everything from nothing: environment, chapters executed, site built
 # make test    package tests, every notebook through nbval, the site in a browser
 # make serve   show the site on this machine
+# make slides  the decks of teaching/slides again, into the built site
 # make bench   the tables of benchmarks/
 PYTHON ?= python3
 SOLUTIONS ?= yes
 BIN = .venv/bin
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: book serve test bench explorer sync outputs lock repository clean
+.PHONY: book slides serve test bench explorer sync outputs lock repository clean
 
 book: $(BIN)/ready
 	@$(BIN)/python assets/book.py $(SOLUTIONS)
@@ -18,6 +19,10 @@ $(BIN)/ready: requirements.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+# the decks of teaching/slides alone, into the built site
+slides: $(BIN)/ready
+	@$(BIN)/python assets/slides.py
 
 serve: book
 	@echo "http://127.0.0.1:8000 (stop with Ctrl-C)"

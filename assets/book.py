@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import slides
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,12 +26,12 @@ def _device():
     return os.environ.get("GRADBOOK_DEVICE") or "cpu"
 
 
-def forget_what_depends_on(sources, mark):
-    """Drop executed notebooks when ``sources`` or the device changed: the cache looks at notebooks' own code only."""
-    state = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(sources))).hexdigest() + _device()
+def forget_what_depends_on(sources, mark, folders, word):
+    """Drop ``folders`` when ``sources`` or the device changed; neither jupyter-book's cache nor Sphinx looks at them."""
+    state = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(sources) if p.is_file())).hexdigest() + _device()
     if not mark.exists() or mark.read_text() != state:
-        print("gradbook or the device is new: every chapter is executed", flush=True)
-        for folder in (".jupyter_cache", ".doctrees"):
+        print(word, flush=True)
+        for folder in folders:
             shutil.rmtree(BUILD / folder, ignore_errors=True)
     mark.parent.mkdir(exist_ok=True)
     mark.write_text(state)
@@ -67,7 +68,9 @@ def main(solutions):
         BUILD.mkdir(exist_ok=True)
         chosen.write_text(yaml.safe_dump(without_solutions(yaml.safe_load(toc.read_text("utf-8"))), allow_unicode=True), "utf-8")
         toc = chosen
-    forget_what_depends_on([p for p in (ROOT / "gradbook").iterdir() if p.is_file()], BUILD / "gradbook-state")
+    pages = (".doctrees", ".doctrees-slides")
+    forget_what_depends_on((ROOT / "gradbook").iterdir(), BUILD / "gradbook-state", (".jupyter_cache", *pages), "gradbook or the device is new: every chapter is executed")
+    forget_what_depends_on((ROOT / "assets").glob("*.py"), BUILD / "assets-state", pages, "the site's own code is new: every page is written")
     if (mark := BUILD / "solutions").exists() and mark.read_text() != solutions:
         shutil.rmtree(BUILD / "html", ignore_errors=True)
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
@@ -83,6 +86,9 @@ def main(solutions):
         cell = failing_cell(log)
         sys.exit(f"The book was not built: {f'a cell failed in {cell}' if cell else 'see the messages above'}. "
                  f"The whole log is in {(BUILD / 'build.log').relative_to(ROOT)}.")
+    decks = slides.build()
+    if decks.returncode:
+        sys.exit(f"The slides were not built:\n{(decks.stdout + decks.stderr)[-3000:]}")
     print(f"The site is in {(BUILD / 'html').relative_to(ROOT)}: open {BUILD / 'html' / 'index.html'}, or run `make serve`.")
 
 

@@ -115,6 +115,14 @@ def name_cells(app, doctree):
             container["ids"] = [ids[container["cell_index"]]]
 
 
+def link_to_slides(app, doctree, docname):
+    """Under a chapter's first box: its deck, which `make book` builds into the same site."""
+    box = next(doctree.findall(nodes.block_quote), None)
+    if box and docname.startswith("chapters/") and Path(notebooks.ROOT, "teaching/slides", f"{docname.split('/')[-1]}.md").exists():
+        address = f"{'../' * docname.count('/')}slides/{docname.split('/')[-1]}.html"
+        box.append(nodes.raw("", f'<p><strong>Slides</strong> <a href="{address}">a talk on this chapter</a>, with speaker notes.</p>', format="html"))
+
+
 def bars_are_bars(app, what, name, obj, options, lines):
     """Docstrings write |x| for a size; reStructuredText would look for a substitution."""
     lines[:] = [line if line.lstrip().startswith((">>>", "...")) else re.sub(r"(``.*?``)|\|", lambda m: m[1] or r"\|", line) for line in lines]
@@ -166,6 +174,7 @@ def setup(app):
     app.connect("autodoc-process-docstring", bars_are_bars)
     app.connect("autodoc-skip-member", elsewhere_or_a_field)
     app.connect("doctree-resolved", show_explorers)
+    app.connect("doctree-resolved", link_to_slides)
     app.connect("html-page-context", add_script)
     app.connect("build-finished", write_front_door, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,7 +10,7 @@ from gradbook import record
 
 SITE = Path(__file__).resolve().parent.parent / "_build/html"
 CHAPTER = "chapters/2-vanishing-exploding/why-gradients-vanish-or-explode.html"
-PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
+PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if not {"_static", "slides"} & {*p.parts})
 WITH_EXPLORER = [p for p in PAGES if 'class="gb-explorer"' in (SITE / p).read_text("utf-8")]
 
 

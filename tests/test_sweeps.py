@@ -216,7 +216,7 @@ def test_interrupted_it_returns_what_is_there(monkeypatch):
 
 
 def test_a_real_interrupt_ends_the_threads():
-    code = ("import threading, os, signal, warnings, gradbook as gb; warnings.simplefilter('ignore'); gb.sweep(depth=2, steps=1);"
+    code = ("import threading, os, signal, warnings, gradbook as gb; signal.signal(signal.SIGINT, signal.default_int_handler); warnings.simplefilter('ignore'); gb.sweep(depth=2, steps=1);"
             "threading.Timer(6, lambda: os.kill(os.getpid(), signal.SIGINT)).start();"
             "made = gb.sweep(depth=10, seed=range(4000), steps=200, record_every=200); n = made.loss.notnull().all('step').sum().item();"
             "print(0 < n < 4000)")

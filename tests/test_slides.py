@@ -1,0 +1,82 @@
+"""Decks: what they show exists, a talk has 12 to 20 slides, and in a browser nothing is cut off, dead or fetched from elsewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DECKS = sorted(p.stem for p in (ROOT / "teaching/slides").glob("*.md") if p.stem != "index")
+CHAPTERS = sorted(p.stem for p in (ROOT / "chapters").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+
+STICKS_OUT = """() => {
+  const slide = Reveal.getCurrentSlide(), marked = slide.querySelectorAll('.fragment');
+  for (const fragment of marked) fragment.classList.add('visible');
+  const hidden = 'aside.notes, mjx-assistive-mml, svg *, .reveal > :not(.slides)';
+  return [...slide.querySelectorAll('*')].filter(e => !e.matches(hidden) && !e.closest('aside.notes, mjx-assistive-mml'))
+    .map(e => [e, e.getBoundingClientRect()]).filter(([, r]) => r.width && r.height)
+    .filter(([, r]) => r.bottom > innerHeight + 1 || r.right > innerWidth + 1 || r.top < -1 || r.left < -1)
+    .map(([e]) => e.outerHTML.slice(0, 80)); }"""
+
+
+def test_every_chapter_has_a_deck():
+    assert DECKS == CHAPTERS
+
+
+@pytest.mark.parametrize("deck", DECKS)
+def test_a_deck_is_a_talk(deck):
+    text = (ROOT / f"teaching/slides/{deck}.md").read_text("utf-8")
+    slides = re.split(r"^#{1,2} ", text, flags=re.M)[1:]
+    assert 12 <= len(slides) <= 20
+    assert all("```{revealjs-notes}" in slide for slide in slides), "a slide without notes"
+    assert all(len(re.sub(r"```.*?```|\$\$.*?\$\$", "", slide, flags=re.S).split()) < 70 for slide in slides), "a slide to read instead of a talk"
+
+
+@pytest.mark.parametrize("width, height", [(1280, 720), (1024, 768)])
+@pytest.mark.parametrize("deck", DECKS)
+def test_nothing_is_cut_off_in_a_hall(visit, site, deck, width, height):
+    page = visit(f"{site}/slides/{deck}.html", viewport={"width": width, "height": height})
+    page.wait_for_function("window.Reveal?.isReady() && document.querySelector('mjx-container, section:only-of-type')")
+    page.wait_for_timeout(500)
+    count = page.evaluate("Reveal.getTotalSlides()")
+    assert count >= 12
+    for number in range(count):
+        page.evaluate("n => Reveal.slide(n)", number)
+        page.wait_for_timeout(30)
+        assert page.evaluate(STICKS_OUT) == [], f"slide {number + 1}"
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize("deck", DECKS)
+def test_explorers_live_on_slides_and_the_chapter_is_linked_both_ways(visit, site, deck):
+    page = visit(f"{site}/slides/{deck}.html")
+    page.wait_for_function("window.Reveal?.isReady()")
+    href = page.locator("section a").first.evaluate("a => a.href")
+    number = page.evaluate("""() => { const all = [...document.querySelectorAll('.slides > section')];
+        return all.findIndex(s => s.querySelector('.gb-explorer')); }""")
+    assert number > 0
+    page.evaluate("n => Reveal.slide(n)", number)
+    page.wait_for_timeout(300)
+    figure = page.locator(".gb-explorer")
+    before, slider = figure.inner_text(), figure.get_by_role("slider").first
+    slider.press("ArrowLeft" if slider.input_value() == slider.get_attribute("max") else "ArrowRight")
+    assert figure.inner_text() != before and page.evaluate("Reveal.getIndices().h") == number  # the arrow belongs to the slider
+    assert page.complaints == []
+    page.goto(href)
+    assert page.locator(f'a[href$="slides/{deck}.html"]').count() == 1 and page.complaints == []
+
+
+def test_a_wrong_cell_is_named(tmp_path):
+    import sys
+
+    from sphinx.cmd.build import main
+
+    slides = ROOT / "teaching/slides"
+    (tmp_path / "conf.py").write_text((slides / "conf.py").read_text("utf-8").replace("Path(__file__).resolve().parents[2]", f"Path({str(ROOT)!r})"), "utf-8")
+    (tmp_path / "gradient-descent.md").write_text("# A talk\n\n```{cell} no-such-cell\n```\n\n```{cell} program\n```\n\n```{cell} program\n:code:\n:lines: 90-99\n```\n", "utf-8")
+    (tmp_path / "index.md").write_text("# Talks\n\n```{toctree}\n*\n```\n", "utf-8")
+    log = tmp_path / "log"
+    main(["-b", "revealjs", "-q", "-w", str(log), str(tmp_path), str(tmp_path / "out")])
+    sys.path[:] = [p for p in sys.path if p != str(ROOT / "assets")] + ([str(ROOT / "assets")] if str(ROOT / "assets") in sys.path else [])
+    said = log.read_text("utf-8")
+    assert "no cell 'no-such-cell'" in said and "'program' of gradient-descent.ipynb shows nothing" in said and "lines 90-99 of" in said
