@@ -8,7 +8,7 @@ SOLUTIONS ?= yes
 BIN = .venv/bin
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: book slides serve test bench explorer sync outputs lock repository clean
+.PHONY: book instructor student pdf slides serve test bench explorer sync outputs lock repository clean
 
 book: $(BIN)/ready
 	@$(BIN)/python assets/book.py $(SOLUTIONS)
@@ -19,6 +19,16 @@ $(BIN)/ready: requirements.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+# one source, two sites: with solutions and lesson plans, and without
+instructor:
+	@$(MAKE) --no-print-directory book SOLUTIONS=yes
+student:
+	@$(MAKE) --no-print-directory book SOLUTIONS=no
+
+# the book on paper, without solutions: tagged, with an outline
+pdf: book
+	@$(BIN)/python assets/pdf.py
 
 # the decks of teaching/slides alone, into the built site
 slides: $(BIN)/ready

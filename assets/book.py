@@ -18,8 +18,8 @@ BUILD = ROOT / "_build"
 
 
 def without_solutions(toc):
-    """The table of contents without the part called Solutions."""
-    return toc | {"parts": [part for part in toc["parts"] if part["caption"] != "Solutions"]}
+    """The table of contents without the parts that are not for students."""
+    return toc | {"parts": [part for part in toc["parts"] if part["caption"] not in ("Teaching", "Solutions")]}
 
 
 def _device():

@@ -97,9 +97,9 @@ def without_thebe(app, config):
 
 
 def without_links_to_solutions(app, docname, source):
-    """In the build for students the solutions' pages do not exist."""
+    """In the build for students the solutions and the lesson plans do not exist."""
     if os.environ.get("GRADBOOK_SOLUTIONS") == "no":
-        source[0] = re.sub(r"\[([^][\"\n]*)\]\((?:\.\./)+teaching/solutions/[^)]*\)", r"\1", source[0])
+        source[0] = re.sub(r"\[([^][\"\n]*)\]\((?:\.\./)+teaching/[^)]*\)", r"\1", source[0])
 
 
 def name_cells(app, doctree):
