@@ -6,6 +6,8 @@
 PYTHON ?= python3
 SOLUTIONS ?= yes
 BIN = .venv/bin
+QUIET = --quiet --disable-pip-version-check
+TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300
 
 .PHONY: book instructor student pdf slides serve test bench explorer sync outputs lock repository clean
@@ -16,8 +18,9 @@ book: $(BIN)/ready
 $(BIN)/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python " + sys.version.split()[0] + " is too old: the book needs 3.11 or newer. Try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/pip install $(QUIET) $(TORCH)
+	$(BIN)/pip install $(QUIET) --no-deps --require-hashes -r requirements.txt
+	$(BIN)/pip install $(QUIET) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # one source, two sites: with solutions and lesson plans, and without
@@ -57,9 +60,10 @@ sync: $(BIN)/ready
 	$(BIN)/python assets/notebooks.py sync
 outputs: $(BIN)/ready
 	$(BIN)/python assets/notebooks.py outputs
+# everything but torch, whose builds differ by machine, with its hash
 lock:
 	uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 --no-header --no-annotate \
-	  $(foreach p,$(CUDA),--no-emit-package $(p)) -o requirements.txt
+	  --generate-hashes $(foreach p,torch $(CUDA),--no-emit-package $(p)) -o requirements.txt
 CUDA = cuda-bindings cuda-pathfinder cuda-toolkit triton nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime \
   nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
   nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx

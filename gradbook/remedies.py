@@ -46,7 +46,7 @@ def dropout(x, weights, biases, phi, net, rng, p=0.2):
 
     def thinned(z):
         h = phi(z)
-        return h * (torch.rand(h.shape, generator=rng) > p) / (1 - p) if torch.is_grad_enabled() else h
+        return h * (torch.rand(h.shape, generator=rng) > p).to(h.device) / (1 - p) if torch.is_grad_enabled() else h
 
     return net(x, weights, biases, thinned)
 

@@ -79,7 +79,7 @@ export function mount({ model, el }) {
           else move({ [spec.play]: next });
         }, 500);
       } });
-      const stop = () => { clearInterval(timer); timer = null; button.textContent = `▶ Play ${label.split(/[,(]/)[0].trim()}`; };
+      const stop = () => { clearInterval(timer); timer = null; button.replaceChildren('▶ Play ', ...subscripts(label.split(/[,(]/)[0].trim())); };
       stop();
       buttons.append(button);
     }
@@ -156,7 +156,9 @@ export function mount({ model, el }) {
 export default {
   render({ model, el }) {
     const spec = model.get('_spec');
-    el.addEventListener('keydown', event => event.stopPropagation()); // else JupyterLab takes the arrow keys for itself
+    // arrow keys are the sliders': JupyterLab listens above the figure, Notebook 7 before it
+    el.addEventListener('keydown', event => event.stopPropagation());
+    el.addEventListener('focusin', event => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'));
     return mount({ el, model: { get: k => model.get(k), set: (k, v) => model.set(k, v), save_changes: () => model.save_changes(), on: (e, f) => model.on(e, f), off: (e, f) => model.off(e, f), live: spec.live } });
   },
 };
