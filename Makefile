@@ -2,6 +2,7 @@
 # make test    package tests, every notebook through nbval, the site in a browser
 # make serve   show the site on this machine
 # make slides  the decks of teaching/slides again, into the built site
+# make test-gpu, make test-hosts    the same on an accelerator; in the notebook servers and with the versions of others
 # make bench   the tables of benchmarks/
 PYTHON ?= python3
 SOLUTIONS ?= yes
@@ -10,13 +11,14 @@ QUIET = --quiet --disable-pip-version-check
 TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: book instructor student pdf slides serve test bench explorer sync outputs lock repository clean
+.PHONY: book instructor student pdf slides serve test test-gpu test-hosts bench explorer sync outputs lock repository clean
 
 book: $(BIN)/ready
 	@$(BIN)/python assets/book.py $(SOLUTIONS)
 
 $(BIN)/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python " + sys.version.split()[0] + " is too old: the book needs 3.11 or newer. Try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@test -w . || { echo "$(CURDIR) cannot be written: copy the checkout to a folder of your own."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install $(QUIET) $(TORCH)
 	$(BIN)/pip install $(QUIET) --no-deps --require-hashes -r requirements.txt
@@ -50,6 +52,15 @@ bench: book
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/watch.py
 	$(BIN)/python benchmarks/slider.py
+
+# package, notebooks and benchmarks on another device: make test-gpu DEVICE=mps; with DEVICE=cpu it tries itself
+DEVICE ?= cuda
+test-gpu: $(BIN)/ready
+	GRADBOOK_DEVICE=$(DEVICE) $(BIN)/python -m pytest -q -rs --ignore=tests/test_site.py --ignore=tests/test_pages.py --ignore=tests/test_slides.py
+	GRADBOOK_DEVICE=$(DEVICE) TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=600 chapters teaching
+	GRADBOOK_DEVICE=$(DEVICE) $(BIN)/python benchmarks/device.py
+	GRADBOOK_DEVICE=$(DEVICE) $(BIN)/python benchmarks/sweep.py
+	GRADBOOK_DEVICE=$(DEVICE) $(BIN)/python benchmarks/watch.py
 
 # the figures' script, from explorer/src; needs Node.js
 explorer:

@@ -1,5 +1,6 @@
 """Build the site: ``python assets/book.py [yes|no]`` with or without the solutions (make book)."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import slides
 import yaml
+from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
+FULL = "The disk is full: a build needs 100 MB beside its environment; free some, and run make again"
 
 
 def without_solutions(toc):
@@ -37,35 +40,58 @@ def forget_what_depends_on(sources, mark, folders, word):
     mark.write_text(state)
 
 
+def notebooks_of(solutions):
+    folders = ("chapters", "teaching") if solutions == "yes" else ("chapters",)
+    return [path for folder in folders for path in sorted(ROOT.glob(f"{folder}/**/*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+
+
 def execute_side_by_side(solutions):
     """Fill jupyter-book's cache, a notebook on each core; what fails is left to jupyter-book, which says where."""
-    from jupyter_cache import get_cache
     from jupyter_cache.executors import load_executor
 
     cache = get_cache(BUILD / ".jupyter_cache")
-    for path in [*ROOT.glob("chapters/**/*.ipynb"), *(ROOT.glob("teaching/**/*.ipynb") if solutions == "yes" else [])]:
-        if ".ipynb_checkpoints" not in path.parts:
-            cache.add_nb_to_project(str(path))
+    for path in notebooks_of(solutions):
+        cache.add_nb_to_project(str(path))
     load_executor("local-parallel", cache, logger=logging.getLogger()).run_and_cache(timeout=600)
 
 
 def failing_cell(log):
     """'notebook, cell id' for the first cell whose failure stands in ``log``, or None."""
     found = re.search(r"executing the following cell:\s*-{5,}\n(.*?)\n-{5,}", log, re.S)
-    for path in [*ROOT.glob("chapters/**/*.ipynb"), *ROOT.glob("teaching/**/*.ipynb")]:
+    for path in notebooks_of("yes"):
         for number, cell in enumerate(json.loads(path.read_text("utf-8"))["cells"], 1):
             if found and "".join(cell["source"]).strip() == found[1].strip():
                 return f"{path.relative_to(ROOT)}, cell {number} ({cell['id']})"
     return None
 
 
-def main(solutions):
-    if solutions not in ("yes", "no"):
-        sys.exit(f"SOLUTIONS={solutions}: use yes or no")
+def first_not_executed(solutions):
+    cache = get_cache(BUILD / ".jupyter_cache")
+    for path in notebooks_of(solutions):
+        try:
+            cache.match_cache_file(str(path))
+        except KeyError:
+            return path.relative_to(ROOT)
+
+
+def why_it_stopped(log, solutions):
+    """One sentence for a failed build; None where only the log itself can tell."""
+    if re.search(r"No space left on device|disk is full", log):
+        return FULL
+    if "DeadKernelError" in log:
+        return (f"The kernel died in {first_not_executed(solutions)}: most often there was too little memory. "
+                "A chapter needs up to 1.5 GB, and two run side by side; close something, and run make again")
+    if cell := failing_cell(log):
+        return f"A cell failed in {cell}"
+    return None
+
+
+def run(solutions):
+    """Execute the notebooks that are new, write the site and its slides."""
     toc = ROOT / "_toc.yml"
+    BUILD.mkdir(exist_ok=True)
     if solutions == "no":
         chosen = BUILD / "toc-without-solutions.yml"
-        BUILD.mkdir(exist_ok=True)
         chosen.write_text(yaml.safe_dump(without_solutions(yaml.safe_load(toc.read_text("utf-8"))), allow_unicode=True), "utf-8")
         toc = chosen
     pages = (".doctrees", ".doctrees-slides")
@@ -78,18 +104,33 @@ def main(solutions):
     if (os.cpu_count() or 1) > 1 and _device() == "cpu":  # on one device notebooks would only wait for each other
         subprocess.run([sys.executable, __file__, solutions, "execute"], env=os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}, capture_output=True)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", str(ROOT), "--toc", str(toc), "-W", "-n", "--keep-going", "-q"]
-    run = subprocess.run(command, env=os.environ | {"TQDM_DISABLE": "1", "GRADBOOK_SOLUTIONS": solutions}, capture_output=True, text=True)
-    log = re.sub(r"\x1b\[[0-9;]*m", "", run.stdout + run.stderr)
+    build = subprocess.run(command, env=os.environ | {"TQDM_DISABLE": "1", "GRADBOOK_SOLUTIONS": solutions}, capture_output=True, text=True)
+    log = re.sub(r"\x1b\[[0-9;]*m", "", build.stdout + build.stderr)
     (BUILD / "build.log").write_text(log, "utf-8")
-    if run.returncode:
-        print(log[-6000:], file=sys.stderr)
-        cell = failing_cell(log)
-        sys.exit(f"The book was not built: {f'a cell failed in {cell}' if cell else 'see the messages above'}. "
-                 f"The whole log is in {(BUILD / 'build.log').relative_to(ROOT)}.")
+    if build.returncode:
+        why = why_it_stopped(log, solutions)
+        if why is None or why.startswith("A cell"):
+            print(log[-6000:], file=sys.stderr)
+        sys.exit(f"The book was not built. {why or 'See the messages above'}. The whole log is in {(BUILD / 'build.log').relative_to(ROOT)}.")
     decks = slides.build()
     if decks.returncode:
         sys.exit(f"The slides were not built:\n{(decks.stdout + decks.stderr)[-3000:]}")
     print(f"The site is in {(BUILD / 'html').relative_to(ROOT)}: open {BUILD / 'html' / 'index.html'}, or run `make serve`.")
+
+
+def main(solutions):
+    if solutions not in ("yes", "no"):
+        sys.exit(f"SOLUTIONS={solutions}: use yes or no")
+    try:
+        run(solutions)
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. Run make again: chapters that are done are not executed again.")
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            sys.exit(f"The book was not built. {FULL}.")
+        if error.errno in (errno.EACCES, errno.EROFS):
+            sys.exit(f"The book was not built. {error.filename} cannot be written: copy the checkout to a folder of your own.")
+        raise
 
 
 if __name__ == "__main__":

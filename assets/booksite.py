@@ -4,7 +4,9 @@ import os
 import re
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import fonts
 import notebooks
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
@@ -87,6 +89,10 @@ def use_repository_of_environment(app, config):
     """$GRADBOOK_REPOSITORY, at build time, goes before the configuration: a fork needs no edit."""
     if address := os.environ.get("GRADBOOK_REPOSITORY"):
         config.html_theme_options["repository_url"] = address.rstrip("/")
+        owner, name = address.rstrip("/").split("/")[-2:]
+        config.html_baseurl = f"https://{owner}.github.io/{name}/"
+    config.ogp_site_url = config.html_baseurl
+    config.notfound_urls_prefix = urlsplit(config.html_baseurl).path  # a server sends 404.html for any address
 
 
 def without_thebe(app, config):
@@ -152,6 +158,33 @@ def add_script(app, pagename, templatename, context, doctree):
     app.add_css_file("book.css")
 
 
+def titles_in_summaries(app, pagename, templatename, context, doctree):
+    """MyST-NB writes a paragraph into <summary>, where HTML allows words only."""
+    context["body"] = re.sub(r'<p class="(collapsed|expanded) admonition-title">(.*?)</p>', r'<span class="\1 admonition-title">\2</span>', context.get("body", ""))
+
+
+# a script for icons that a book adds, while ours are in the theme's fonts; the Explorers' data a second time, for a kernel
+UNUSED = re.compile(r'\s*<!-- So that users can add custom icons -->\s*<script defer[^>]*fontawesome\.js[^>]*></script>'
+                    r'|\s*<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.S)
+
+
+def lighten(app, exception):
+    """Take from the pages what no reader of the site uses: four fifths of what they would load."""
+    if exception is None and app.builder.name == "html":
+        static, texts = Path(app.outdir, "_static"), []
+        for page in [p for p in Path(app.outdir).rglob("*.html") if not {"_static", "slides"} & {*p.relative_to(app.outdir).parts}]:
+            texts.append(UNUSED.sub("", page.read_text("utf-8")))
+            page.write_text(texts[-1], "utf-8")
+        styles = {sheet: sheet.read_text("utf-8") for sheet in static.glob("styles/*.css")}
+        used = fonts.icons(texts, "".join(styles.values()))
+        for sheet, text in styles.items():
+            sheet.write_text(fonts.rules(text, used), "utf-8")
+        for font in fonts.ICONS.glob("*.woff2"):
+            fonts.cut(font, static / "vendor/fontawesome/webfonts" / font.name, used)
+        for unused in [*static.glob("scripts/*.map"), *static.glob("scripts/fontawesome*"), *static.glob("vendor/fontawesome/webfonts/*.ttf")]:
+            unused.unlink(missing_ok=True)
+
+
 def write_front_door(app, exception):
     """index.html leads to the front page, also for readers whose browser does not follow by itself."""
     if exception is None and app.builder.name == "html":
@@ -176,5 +209,7 @@ def setup(app):
     app.connect("doctree-resolved", show_explorers)
     app.connect("doctree-resolved", link_to_slides)
     app.connect("html-page-context", add_script)
+    app.connect("html-page-context", titles_in_summaries)
+    app.connect("build-finished", lighten, priority=900)
     app.connect("build-finished", write_front_door, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -49,7 +49,7 @@ def one_page():
 def print_page(page, pdf):
     from playwright.sync_api import sync_playwright
 
-    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    names = [os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]
     browser = next(filter(None, (shutil.which(name) for name in names if name)), None)
     if not browser:
         sys.exit("No Chromium was found to print with: install it (Debian: apt install chromium), or name it in CHROMIUM")

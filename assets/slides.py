@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 
 import nbformat
+import fonts
 import notebooks
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -85,10 +86,21 @@ def lead_back(app, doctree):
         doctree.next_node(nodes.title).parent.insert(1, nodes.raw("", link, format="html"))
 
 
+def close_sections(app, pagename, templatename, context, doctree):
+    """sphinx-revealjs leaves the last section open."""
+    body = context.get("body", "")
+    context["body"] = body + "</section>" * (body.count("<section") - body.count("</section>"))
+
+
 def build():
     """Every deck, into the built site; returns the finished process."""
-    return subprocess.run([sys.executable, "-m", "sphinx", "-b", "revealjs", "-q", "-W", "--keep-going", "-d", BUILD / ".doctrees-slides",
+    run = subprocess.run([sys.executable, "-m", "sphinx", "-b", "revealjs", "-q", "-W", "--keep-going", "-d", BUILD / ".doctrees-slides",
                            notebooks.ROOT / "teaching/slides", BUILD / "html/slides"], capture_output=True, text=True)
+    if not run.returncode:
+        used = fonts.words(page.read_text("utf-8") for page in BUILD.glob("html/slides/*.html"))
+        for font in fonts.SLIDES.glob("*.woff"):
+            fonts.cut(font, BUILD / "html/slides/_static" / font.relative_to(fonts.SLIDES.parents[4]), used)
+    return run
 
 
 def main():
@@ -103,6 +115,7 @@ def main():
 def setup(app):
     app.add_directive("cell", CellDirective)
     app.connect("doctree-read", lead_back)
+    app.connect("html-page-context", close_sections)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -10,27 +10,29 @@ import torch
 
 import gradbook as gb
 from gradbook import data
+from gradbook.devices import device
 
-WIDTH, BATCH = 64, 32
+WIDTH, BATCH, WHERE = 64, 32, device()
 DIGITS = data.digits()
 
 
 def loop_of_modules(depth, networks, steps):
     """Seconds per network and step of what people write: nn.Sequential and torch.optim.SGD."""
-    x, y = torch.from_numpy(DIGITS.x_train), torch.from_numpy(DIGITS.y_train)
+    x, y = torch.from_numpy(DIGITS.x_train).to(WHERE), torch.from_numpy(DIGITS.y_train).to(WHERE)
     start = time.perf_counter()
     for seed in range(networks):
         torch.manual_seed(seed)
         sizes = [64, *[WIDTH] * depth, 10]
         layers = [m for i, o in itertools.pairwise(sizes) for m in (torch.nn.Linear(i, o), torch.nn.ReLU())][:-1]
-        model = torch.nn.Sequential(*layers)
+        model = torch.nn.Sequential(*layers).to(WHERE)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
         for _ in range(steps):
-            rows = torch.randint(len(x), (BATCH,))
+            rows = torch.randint(len(x), (BATCH,), device=WHERE)
             loss = torch.nn.functional.cross_entropy(model(x[rows]), y[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+    wait()
     return (time.perf_counter() - start) / networks / steps
 
 
@@ -41,17 +43,22 @@ def stacked(depth=10, networks=100, steps=100, width=WIDTH):
     return (time.perf_counter() - start) / networks / steps
 
 
-def peak():
+def wait():
+    """A device works on after Python has gone on."""
+    if WHERE.type != "cpu":
+        getattr(torch, WHERE.type).synchronize()
+
+
+def peak(side=2048 if WHERE.type == "cpu" else 8192):
     """Floating-point operations per second of a large float32 matrix product."""
-    a = torch.randn(2048, 2048)
-    best = min(_seconds(lambda: a @ a) for _ in range(8))
-    return 2 * 2048**3 / best
-
-
-def _seconds(f):
-    start = time.perf_counter()
-    f()
-    return time.perf_counter() - start
+    a, seconds = torch.randn(side, side, device=WHERE), []
+    for _ in range(8):
+        wait()
+        start = time.perf_counter()
+        a @ a
+        wait()
+        seconds.append(time.perf_counter() - start)
+    return 2 * side**3 / min(seconds)
 
 
 def against_a_loop(repeats=7):

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import BELOW, weight
 
 ROOT = Path(__file__).resolve().parent.parent
 DECKS = sorted(p.stem for p in (ROOT / "teaching/slides").glob("*.md") if p.stem != "index")
@@ -49,8 +50,9 @@ def test_nothing_is_cut_off_in_a_hall(visit, site, deck, width, height):
 
 @pytest.mark.parametrize("deck", DECKS)
 def test_explorers_live_on_slides_and_the_chapter_is_linked_both_ways(visit, site, deck):
-    page = visit(f"{site}/slides/{deck}.html")
+    page = visit(f"{site}{BELOW}slides/{deck}.html")
     page.wait_for_function("window.Reveal?.isReady()")
+    assert weight(page) <= 400_000
     href = page.locator("section a").first.evaluate("a => a.href")
     number = page.evaluate("""() => { const all = [...document.querySelectorAll('.slides > section')];
         return all.findIndex(s => s.querySelector('.gb-explorer')); }""")

@@ -1,0 +1,56 @@
+"""What runs on $GRADBOOK_DEVICE agrees with the CPU: `make test-gpu`. Without one, the CPU agrees with itself to the last bit."""
+
+import numpy as np
+import pytest
+import torch
+
+import gradbook as gb
+from gradbook.devices import device
+
+GIVEN = dict(depth=[2, 10, 30], activation=["tanh", "relu"], sigma_w=[0.8, 1.5], lr=0.03, seed=[0, 1], steps=30, record_every=30)
+
+
+@pytest.fixture(scope="module")
+def both():
+    return gb.sweep(**GIVEN), gb.sweep(**GIVEN, device="cpu")
+
+
+@pytest.mark.parametrize("quantity", ["loss", "signal", "grad_norm", "activation_rms"])
+def test_at_initialization_within_a_thousandth(both, quantity):
+    here, cpu = (run[quantity].sel(step=0) for run in both)
+    np.testing.assert_allclose(here, cpu, rtol=1e-3)
+
+
+def test_after_thirty_steps_within_a_hundredth_of_the_loss_and_two_points(both):
+    here, cpu = both
+    tame = cpu.sel(sigma_w=0.8)  # chaotic networks amplify the last digit, which is the book's subject
+    np.testing.assert_allclose(here.sel(sigma_w=0.8).loss.sel(step=30), tame.loss.sel(step=30), rtol=0.01)
+    assert abs(here.accuracy - cpu.accuracy).mean() < 0.02
+
+
+def test_on_the_cpu_to_the_last_bit(both):
+    if device().type != "cpu":
+        pytest.skip(f"this run is on {device()}")
+    assert both[0].equals(both[1])
+
+
+@pytest.mark.parametrize("net", [gb.mlp, gb.residual, gb.dense, gb.normalized], ids=lambda net: net.__name__)
+@pytest.mark.parametrize("rule", [gb.sgd, gb.adam, gb.lion, gb.muon], ids=lambda rule: rule.__name__)
+def test_every_net_and_rule_runs_there(net, rule):
+    here, cpu = (gb.sweep(net=net, rule=rule, depth=4, width=16, lr=0.01, sigma_w=1.2, seed=[0, 1], steps=3, record_every=3, device=d) for d in (None, "cpu"))
+    np.testing.assert_allclose(here.loss, cpu.loss, rtol=1e-3)
+
+
+def test_probe_and_diagnosis_of_a_model_there():
+    torch.manual_seed(0)
+    layers = [m for _ in range(30) for m in (torch.nn.Linear(64, 64), torch.nn.Sigmoid())]
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(64, 10))
+    x, y = torch.randn(32, 64), torch.randint(10, (32,))
+
+    def seen(where):
+        model.to(where)
+        return gb.probe(model, lambda: torch.nn.functional.cross_entropy(model(x.to(where)), y.to(where)))
+
+    here, cpu = seen(device()), seen("cpu")
+    np.testing.assert_allclose(here.signal, cpu.signal, rtol=1e-3)
+    assert gb.diagnose(here).verdict == gb.diagnose(cpu).verdict == "vanishing"
