@@ -53,6 +53,10 @@ bench: book
 	$(BIN)/python benchmarks/watch.py
 	$(BIN)/python benchmarks/slider.py
 
+# Binder's files, Colab's versions, the classic Notebook, each in a new environment: make test-hosts HOSTS="colab --python python3.13"
+test-hosts: $(BIN)/ready
+	$(BIN)/python tests/hosts.py $(HOSTS)
+
 # package, notebooks and benchmarks on another device: make test-gpu DEVICE=mps; with DEVICE=cpu it tries itself
 DEVICE ?= cuda
 test-gpu: $(BIN)/ready

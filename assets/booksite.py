@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import fonts
+import light
 import notebooks
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
@@ -163,26 +163,9 @@ def titles_in_summaries(app, pagename, templatename, context, doctree):
     context["body"] = re.sub(r'<p class="(collapsed|expanded) admonition-title">(.*?)</p>', r'<span class="\1 admonition-title">\2</span>', context.get("body", ""))
 
 
-# a script for icons that a book adds, while ours are in the theme's fonts; the Explorers' data a second time, for a kernel
-UNUSED = re.compile(r'\s*<!-- So that users can add custom icons -->\s*<script defer[^>]*fontawesome\.js[^>]*></script>'
-                    r'|\s*<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.S)
-
-
 def lighten(app, exception):
-    """Take from the pages what no reader of the site uses: four fifths of what they would load."""
     if exception is None and app.builder.name == "html":
-        static, texts = Path(app.outdir, "_static"), []
-        for page in [p for p in Path(app.outdir).rglob("*.html") if not {"_static", "slides"} & {*p.relative_to(app.outdir).parts}]:
-            texts.append(UNUSED.sub("", page.read_text("utf-8")))
-            page.write_text(texts[-1], "utf-8")
-        styles = {sheet: sheet.read_text("utf-8") for sheet in static.glob("styles/*.css")}
-        used = fonts.icons(texts, "".join(styles.values()))
-        for sheet, text in styles.items():
-            sheet.write_text(fonts.rules(text, used), "utf-8")
-        for font in fonts.ICONS.glob("*.woff2"):
-            fonts.cut(font, static / "vendor/fontawesome/webfonts" / font.name, used)
-        for unused in [*static.glob("scripts/*.map"), *static.glob("scripts/fontawesome*"), *static.glob("vendor/fontawesome/webfonts/*.ttf")]:
-            unused.unlink(missing_ok=True)
+        light.site(Path(app.outdir).resolve())
 
 
 def write_front_door(app, exception):

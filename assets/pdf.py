@@ -42,7 +42,7 @@ def one_page():
     written, page = book.BUILD / "singlehtml/chapters/intro.html", book.BUILD / "singlehtml/book.html"
     if run.returncode or not written.exists():
         sys.exit(f"The page to print was not built:\n{(run.stdout + run.stderr)[-3000:]}")
-    shutil.copy(written, page)  # its addresses begin at the top folder
+    page.write_text(written.read_text("utf-8").replace('"ui/lazy"', ""), "utf-8")  # its addresses begin at the top folder; on paper all is in view
     return page
 
 

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 import nbformat
-import fonts
+import light
 import notebooks
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -97,9 +97,9 @@ def build():
     run = subprocess.run([sys.executable, "-m", "sphinx", "-b", "revealjs", "-q", "-W", "--keep-going", "-d", BUILD / ".doctrees-slides",
                            notebooks.ROOT / "teaching/slides", BUILD / "html/slides"], capture_output=True, text=True)
     if not run.returncode:
-        used = fonts.words(page.read_text("utf-8") for page in BUILD.glob("html/slides/*.html"))
-        for font in fonts.SLIDES.glob("*.woff"):
-            fonts.cut(font, BUILD / "html/slides/_static" / font.relative_to(fonts.SLIDES.parents[4]), used)
+        used = light.words(page.read_text("utf-8") for page in BUILD.glob("html/slides/*.html"))
+        for font in light.SLIDES.glob("*.woff"):
+            light.cut(font, BUILD / "html/slides/_static" / font.relative_to(light.SLIDES.parents[4]), used)
     return run
 
 
