@@ -153,7 +153,9 @@ def test_without_scripts_there_is_a_picture_with_words(visit, site, path):
 
 def test_reduced_motion_and_mathematics(visit, site):
     page = visit(f"{site}/{CHAPTER}", reduced_motion="reduce")
-    page.wait_for_selector("mjx-container", timeout=20_000)
+    formula = page.locator(".math:visible").first
+    formula.scroll_into_view_if_needed()
+    formula.locator("mjx-math").wait_for(timeout=20_000)
     assert page.evaluate("getComputedStyle(document.querySelector('.gb-stage')).transitionDuration") == "0s"
     assert page.locator("mjx-merror").count() == 0 and page.complaints == []
 
