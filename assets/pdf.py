@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import book
+import notebooks
+import pypdf
 import yaml
 
 PDF = book.BUILD / "gradients-that-flow.pdf"
@@ -67,6 +69,22 @@ def print_page(page, pdf):
         chromium.close()
 
 
+def check(pdf):
+    """A reader's and a screen reader's needs: tags, an outline with every chapter, mathematics that is typeset."""
+    printed = pypdf.PdfReader(pdf)
+    outline, entries = [], [*printed.outline]
+    while entries:
+        entry = entries.pop(0)
+        entries[:0] = entry if isinstance(entry, list) else []
+        outline += [] if isinstance(entry, list) else [entry.title]
+    missing = [title for path in book.notebooks_of("no") if (title := notebooks.title(path)) not in outline]
+    raw = [number for number, page in enumerate(printed.pages, 1) if "\\(" in (text := page.extract_text()) and "\\)" in text]
+    if missing or raw or not printed.trailer["/Root"].get("/MarkInfo", {}).get("/Marked"):
+        sys.exit(f"The PDF is not as it should be: not in the outline: {missing}; mathematics not typeset on pages {raw}; "
+                 f"tagged: {printed.trailer['/Root'].get('/MarkInfo')}")
+    return f"{len(printed.pages)} pages, tagged, {len(outline)} entries in the outline, {pdf.stat().st_size / 1e6:.0f} MB"
+
+
 if __name__ == "__main__":
     print_page(one_page(), PDF)
-    print(f"The book is in {PDF.relative_to(book.ROOT)} ({PDF.stat().st_size / 1e6:.0f} MB).")
+    print(f"The book is in {PDF.relative_to(book.ROOT)}: {check(PDF)}.")

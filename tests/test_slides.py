@@ -82,3 +82,30 @@ def test_a_wrong_cell_is_named(tmp_path):
     sys.path[:] = [p for p in sys.path if p != str(ROOT / "assets")] + ([str(ROOT / "assets")] if str(ROOT / "assets") in sys.path else [])
     said = log.read_text("utf-8")
     assert "no cell 'no-such-cell'" in said and "'program' of gradient-descent.ipynb shows nothing" in said and "lines 90-99 of" in said
+
+
+def words_on(deck):
+    """Words to be said for each slide of a deck: what it shows and its notes."""
+    text = (ROOT / f"teaching/slides/{deck}.md").read_text("utf-8")
+    return [len(re.sub(r"```\{cell\}.*?```|\$\$.*?\$\$|^```.*$", "", slide, flags=re.S | re.M).split()) for slide in re.split(r"^#{1,2} ", text, flags=re.M)[1:]]
+
+
+@pytest.mark.parametrize("minutes", [50, 80])
+@pytest.mark.parametrize("lesson", sorted((ROOT / "teaching/lessons").glob("[1-5]-*.md")), ids=lambda path: path.stem)
+def test_a_lesson_fits_its_minutes(lesson, minutes):
+    """Read aloud, 130 words a minute, the slides of each step take less than two thirds of its time: the rest is for questions."""
+    text = lesson.read_text("utf-8")
+    decks = re.findall(r"slides/([\w-]+)\.html", text.split("##")[0])
+    table = text.split(f"## {minutes} minutes")[1].split("##")[0]
+    rows = [(int(start), do) for start, do in re.findall(r"^\| (\d+) \| (.*?) \|", table, flags=re.M)]
+    starts = [start for start, _ in rows]
+    assert len(rows) >= 3 and starts == sorted({*starts}) and starts[-1] < minutes
+    deck = 0
+    for (start, do), end in zip(rows, [*starts[1:], minutes]):
+        deck = next((i for i, word in enumerate(("First deck", "Second deck", "Third deck")) if word in do), deck)
+        spoken = words_on(decks[deck])
+        shown = set()
+        for first, last in re.findall(r"(\d+)(?: to (\d+))?", " ".join(re.findall(r"[Ss]lides? ((?:\d+(?:, | and | to )?)+)", do))):
+            shown |= {*range(int(first), int(last or first) + 1)}
+        assert max(shown, default=1) <= len(spoken), f"minute {start}: {decks[deck]} has {len(spoken)} slides"
+        assert sum(spoken[n - 1] for n in shown) / 130 < 2 / 3 * (end - start), f"minute {start}"
