@@ -40,6 +40,20 @@ def test_notebooks_store_text_only(path):
                 assert cell.outputs, f"{cell.id} prints, but no output is stored"
 
 
+@pytest.mark.parametrize("path", notebooks.notebooks(), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_two_builds_give_the_same_texts(path, site):
+    """One build stored its texts in the notebook, the other is the site's. Nothing on the site is a warning."""
+    from jupyter_cache import get_cache
+
+    stored = nbformat.read(path, 4)
+    cache = get_cache(ROOT / "_build/.jupyter_cache")
+    built = cache.get_cache_bundle(cache.match_cache_notebook(stored).pk).nb
+    for before, after in zip(*([c for c in nb.cells if c.cell_type == "code"] for nb in (stored, built)), strict=True):
+        assert not [o.text for o in after.outputs if o.get("name") == "stderr"], after.id
+        notebooks.text_only(after)
+        assert [o.get("text") or o.get("data") for o in before.outputs] == [o.get("text") or o.get("data") for o in after.outputs], before.id
+
+
 def test_all_claims_are_there_once():
     ids = [claim["id"] for claim in notebooks.claims()]
     assert len(ids) == len(set(ids)) == 193
