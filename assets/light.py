@@ -62,12 +62,15 @@ UNUSED = re.compile(r'\s*<!-- So that users can add custom icons -->\s*<script d
                     r'|\s*<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>'
                     r'|\s*<link rel="preload" as="script"[^>]*>', re.S)
 SEARCH = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>')
-MATHEMATICS = re.compile(r'<script defer="defer" src="([^"]*tex-chtml\.js[^"]*)"></script>')
+MATHEMATICS = re.compile(r'<script defer="defer" src="([^"]*mathjax/startup\.js[^"]*)"></script>')
 LATER = r"""<script>addEventListener('load', () => {  // when the reader comes near, at the latest after five seconds
   const load = () => { near.disconnect(); clearTimeout(clock); document.head.append(Object.assign(document.createElement('script'), { src: '\1' })); };
   const near = new IntersectionObserver(seen => seen.some(s => s.isIntersecting) && load(), { rootMargin: '50%' }), clock = setTimeout(load, 5000);
   document.querySelectorAll('.math').forEach(m => near.observe(m));
 });</script>"""
+# the theme's own script sets the colors late: the page would be drawn without them, and once more
+COLORS = ('localStorage.getItem("theme") || "auto"',
+          '/^(light|dark)$/.exec(document.documentElement.dataset.mode)?.[0] || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")')
 SHEET = re.compile(r'[ \t]*<link[^>]*?href="([^"?]*_static/)([^"?]+\.css)[^>]*rel="stylesheet"[^>]*>\n?|[ \t]*<link rel="stylesheet"[^>]*?href="([^"?]*_static/)([^"?]+\.css)[^>]*>\n?')
 
 
@@ -81,11 +84,11 @@ def sheet(static, name):
 
 
 def page(text, name, static):
-    """One style sheet for ten, scripts that do not hold up the text, mathematics after it, the search's own only where one searches.
+    """One style sheet for ten, colors at once, scripts that do not hold up the text, mathematics after it, the search's own only where one searches.
 
     A page that was not written anew since the last build is as this left it, and stays so.
     """
-    text = UNUSED.sub("", text)
+    text = UNUSED.sub("", text).replace(*COLORS)
     if name != "search.html":
         text = SEARCH.sub("", text)
     sheets = [(m[1] or m[3], m[2] or m[4]) for m in SHEET.finditer(text)]

@@ -4,6 +4,7 @@ import functools
 import gzip
 import http.server
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -59,6 +60,14 @@ def weight(page):
     return sum(len(f.read_bytes() if f.suffix in (".woff", ".woff2", ".png") else gzip.compress(f.read_bytes())) for f in files)
 
 
+def alive(page):
+    """The page with its figures started: each waits until the reader comes near."""
+    for figure in page.locator(".gb-explorer").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator(".gb-live").wait_for()
+    return page
+
+
 @pytest.fixture
 def visit(browser):
     """``visit(address, **context)`` opens a page; the browser's complaints are in ``page.complaints``, addresses in ``page.loaded``."""
@@ -80,7 +89,7 @@ def visit(browser):
 
         context.route("**/*", guard)
         if not mathematics:  # typesetting takes longer than the rest of a page
-            context.route("**/mathjax/*.js", lambda route: route.fulfill(content_type="text/javascript", body=""))
+            context.route(re.compile("/mathjax/"), lambda route: route.fulfill(content_type="text/javascript", body=""))
         page.on("console", lambda m: page.complaints.append(f"console: {m.text}") if m.type == "error" else None)
         page.on("pageerror", lambda e: page.complaints.append(f"script: {e}"))
         page.on("response", lambda r: page.complaints.append(f"{r.status}: {r.url}") if r.status >= 400 else None)

@@ -84,6 +84,8 @@ def test_hostile_links_inject_nothing(visit, site, path):
     name = page.locator(".gb-explorer").first.get_attribute("id")
     page.on("dialog", lambda dialog: page.complaints.append(f"dialog: {dialog.message}"))
     seen = lambda: (page.locator(".gb-caption").first.inner_text(), page.locator("img[src=x]").count())  # noqa: E731
+    page.evaluate("name => { location.hash = name; }", name)  # which starts the figure
+    page.locator(".gb-live").first.wait_for(state="attached")
     before = seen()
     for query in HOSTILE:
         page.evaluate("hash => { location.hash = hash; }", f"{name}?{query}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BELOW, weight
+from conftest import BELOW, alive, weight
 
 import gradbook as gb
 from gradbook import record
@@ -28,7 +28,7 @@ def test_page_below_an_address_is_quiet_light_and_accessible(visit, site, path, 
 
     page = visit(f"{site}{BELOW}{path}", color_scheme=scheme, mathematics=scheme == "light")
     page.wait_for_url(re.compile("^(?!.*/index.html)"))  # which leads elsewhere
-    page.wait_for_timeout(300)
+    alive(page).wait_for_timeout(300)
     page.wait_for_function("document.getAnimations().every(a => a.playState !== 'running')")
     assert page.complaints == []
     assert [url for url in page.loaded if not url.startswith((f"{site}{BELOW}", "data:", "blob:"))] == []
@@ -42,7 +42,7 @@ def test_page_below_an_address_is_quiet_light_and_accessible(visit, site, path, 
 def test_nothing_is_cut_off_on_a_phone(visit, site, path):
     page = visit(f"{site}/{path}", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     page.wait_for_url(re.compile("^(?!.*/index.html)"))  # which leads elsewhere
-    page.wait_for_timeout(300)
+    alive(page).wait_for_timeout(300)
     wide = page.evaluate("""() => [...document.querySelectorAll('article *')].filter(e => {
         if (e.getBoundingClientRect().right <= innerWidth + 1) return false;
         for (let a = e; a; a = a.parentElement) if (/auto|scroll|hidden/.test(getComputedStyle(a).overflowX)) return false;
@@ -52,7 +52,7 @@ def test_nothing_is_cut_off_on_a_phone(visit, site, path):
 
 @pytest.mark.parametrize("path", WITH_EXPLORER)
 def test_every_control_changes_picture_and_words(visit, site, path):
-    page = visit(f"{site}/{path}", mathematics=False)
+    page = alive(visit(f"{site}/{path}", mathematics=False))
     for figure in page.locator(".gb-explorer").all():
         state = lambda: (figure.locator(".gb-stage").inner_html(), figure.locator(".gb-caption").inner_text())  # noqa: B023, E731
         for view in figure.locator("svg.gb-view").all():  # what is drawn lies within the picture
@@ -98,7 +98,7 @@ def plain(text):
 
 
 def test_words_are_pythons_words_and_links_lead_to_the_position(visit, site):
-    page = visit(f"{site}/{CHAPTER}", mathematics=False)
+    page = alive(visit(f"{site}/{CHAPTER}", mathematics=False))
     made, axes = explorer_of(page)
     last = {axis: values[-1] for axis, values in axes.items()}
     for position in (last, {"depth": 2, "activation": "linear", "sigma_w": 0.5}, {"depth": 100, "activation": "sigmoid", "sigma_w": 0.5}):
@@ -122,7 +122,7 @@ def test_overflow_is_said_in_picture_and_words(visit, site):
 @pytest.mark.parametrize("damage", ["#emblem?depth=31&activation=relu&sigma_w=1", "#emblem?depth=<img src=x onerror=alert(1)>", "#emblem?%E0%A4%A",
                                     "#emblem", "#?", "#emblem?depth=30", "#emblem?depth=1e999&activation=relu&sigma_w=NaN", "#[\"'"])
 def test_damaged_link_falls_back(visit, site, damage):
-    page = visit(f"{site}/{CHAPTER}", mathematics=False)
+    page = alive(visit(f"{site}/{CHAPTER}", mathematics=False))
     default = page.locator(".gb-caption").inner_text()
     page.goto("about:blank")
     page.goto(f"{site}/{CHAPTER}{damage}")
@@ -132,7 +132,7 @@ def test_damaged_link_falls_back(visit, site, damage):
 
 
 def test_link_button_writes_the_position(visit, site):
-    page = visit(f"{site}/chapters/intro.html")
+    page = alive(visit(f"{site}/chapters/intro.html"))
     page.get_by_label("tanh").check()
     page.get_by_role("button", name="Link to this position").click()
     page.wait_for_function("location.hash.length > 1")
@@ -151,8 +151,21 @@ def test_without_scripts_there_is_a_picture_with_words(visit, site, path):
     assert words == still.locator(".gb-caption").inner_text().replace("σw", "σ_w") and len(words.split()) > 10
 
 
+def test_a_figure_waits_for_the_reader_and_colors_do_not(visit, site):
+    page = visit(f"{site}/{CHAPTER}", color_scheme="dark", mathematics=False)
+    assert page.locator(".gb-still").count() == 1
+    alive(page)
+    assert page.locator(".gb-still").count() == 0 and page.complaints == []
+    page.goto("about:blank")
+    page.goto(f"{site}/{CHAPTER}", wait_until="load")
+    page.locator(".gb-live").wait_for(timeout=8_000)  # nobody came, and the page was quiet
+    page.route("**/*.js*", lambda route: route.abort())
+    page.goto(f"{site}/chapters/intro.html")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
 def test_reduced_motion_and_mathematics(visit, site):
-    page = visit(f"{site}/{CHAPTER}", reduced_motion="reduce")
+    page = alive(visit(f"{site}/{CHAPTER}", reduced_motion="reduce"))
     formula = page.locator(".math:visible").first
     formula.scroll_into_view_if_needed()
     formula.locator("mjx-math").wait_for(timeout=20_000)

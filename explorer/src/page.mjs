@@ -30,7 +30,9 @@ function linked(spec) {
   return position;
 }
 
-for (const holder of document.querySelectorAll('.gb-explorer')) {
+function start(holder) {
+  near.unobserve(holder);
+  if (!waiting.delete(holder)) return;
   const state = JSON.parse(holder.querySelector('script[type="application/json"]').textContent);
   const spec = state._spec, figure = model(state), el = document.createElement('div');
   figure.link = async position => {
@@ -51,8 +53,17 @@ for (const holder of document.querySelectorAll('.gb-explorer')) {
   } catch (error) { // the picture stays, and so do the page's other figures
     el.replaceWith(still);
     console.warn(`figure ${spec.name}: ${error.message}`);
-    continue;
+    return;
   }
   follow();
   addEventListener('hashchange', follow);
 }
+
+// A figure starts when the reader is a screen away from it or follows a link to it, and else when the page has been quiet.
+const waiting = new Set(document.querySelectorAll('.gb-explorer'));
+const near = new IntersectionObserver(seen => { for (const s of seen) if (s.isIntersecting) start(s.target); }, { rootMargin: '100%' });
+const named = () => { for (const holder of waiting) if (holder.id === location.hash.slice(1).split('?')[0]) start(holder); };
+named();
+addEventListener('hashchange', named);
+for (const holder of waiting) near.observe(holder);
+setTimeout(() => waiting.forEach(start), 5000);
