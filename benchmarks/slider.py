@@ -1,4 +1,4 @@
-"""From slider to picture, on the built site: python benchmarks/slider.py (after make book).
+"""From slider to picture, on the built site, for every Explorer; prints rows for README.md.
 
 The time from an input event to the end of the frame's layout, over every position of every slider.
 """
@@ -26,15 +26,24 @@ SCRIPT = """() => {
   return times.sort((a, b) => a - b);
 }"""
 
-handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=SITE)
-handler.func.log_message = lambda *args: None
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
 threading.Thread(target=server.serve_forever, daemon=True).start()
+pages = sorted(p for p in SITE.glob("chapters/*/*.html") if 'class="gb-explorer"' in p.read_text("utf-8"))
 with sync_playwright() as playwright:
-    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-    page = browser.new_page()
-    page.goto(f"http://127.0.0.1:{server.server_port}/chapters/intro.html")
-    page.wait_for_selector(".gb-live")
-    times = page.evaluate(SCRIPT)
-    print(f"{len(times)} moves: median {times[len(times) // 2]:.1f} ms, 95th percentile {times[int(0.95 * len(times))]:.1f} ms")
+    browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("chromium-headless-shell"), args=["--no-sandbox"])
+    print("| Explorer of | moves | median | 95th percentile |\n|---|---|---|---|")
+    for path in pages:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/{path.relative_to(SITE)}")
+        page.locator(".gb-explorer").scroll_into_view_if_needed()
+        page.wait_for_selector(".gb-live")
+        page.wait_for_timeout(8000)  # until mathematics is typeset
+        times = page.evaluate(SCRIPT)
+        print(f"| {path.stem} | {len(times)} | {times[len(times) // 2]:.1f} ms | {times[int(0.95 * len(times))]:.1f} ms |", flush=True)
+        page.close()
     browser.close()
