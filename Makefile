@@ -90,5 +90,5 @@ repository: $(BIN)/ready
 	git grep -lF "$$old" | xargs sed -i "s|$$old|$(URL)|g"; echo "$$old → $(URL)"
 
 clean:
-	rm -rf _build .venv .hypothesis .import_linter_cache *.egg-info
+	rm -rf _build build .venv .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
