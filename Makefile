@@ -2,7 +2,7 @@
 # make test    package tests, every notebook through nbval, the site in a browser
 # make serve   show the site on this machine
 # make slides  the decks of teaching/slides again, into the built site
-# make test-gpu, make test-hosts    the same on an accelerator; in the notebook servers and with the versions of others
+# make test-gpu, make test-hosts    the same on a GPU; in the notebook servers and with the versions of others
 # make bench   the tables of benchmarks/
 PYTHON ?= python3
 SOLUTIONS ?= yes
@@ -57,7 +57,7 @@ bench: book
 test-hosts: $(BIN)/ready
 	$(BIN)/python tests/hosts.py $(HOSTS)
 
-# package, notebooks and benchmarks on another device: make test-gpu DEVICE=mps; with DEVICE=cpu it tries itself
+# package, notebooks and benchmarks on another device: make test-gpu DEVICE=cuda:1; with DEVICE=cpu it tries itself
 DEVICE ?= cuda
 test-gpu: $(BIN)/ready
 	GRADBOOK_DEVICE=$(DEVICE) $(BIN)/python -m pytest -q -rs --ignore=tests/test_site.py --ignore=tests/test_pages.py --ignore=tests/test_slides.py

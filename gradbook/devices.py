@@ -8,17 +8,19 @@ __all__ = ["device"]
 def device(name=None):
     """The torch device ``name``, else ``$GRADBOOK_DEVICE``, else the CPU.
 
-    Raises ValueError for a name that torch does not know and RuntimeError for a device that this
+    Raises ValueError for a name other than cpu and cuda, and RuntimeError for a device that this
     machine lacks: a device that is asked for and missing is never replaced silently.
     """
     import torch
 
     asked = name or os.environ.get("GRADBOOK_DEVICE") or "cpu"
     kind, _, index = str(asked).partition(":")
-    if kind not in ("cpu", "cuda", "mps") or not (index.isdigit() or index == ""):
-        raise ValueError(f"device {str(asked)!r} is unknown; use cpu, cuda, cuda:1 or mps "
+    if kind == "mps":
+        raise ValueError("device 'mps' has no float64, in which gradbook sums norms, so that 1e-30 does not become 0; use cpu or cuda")
+    if kind not in ("cpu", "cuda") or not (index.isdigit() or index == ""):
+        raise ValueError(f"device {str(asked)!r} is unknown; use cpu, cuda or cuda:1 "
                          "(argument device=, or environment variable GRADBOOK_DEVICE)")
-    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    count = {"cpu": 1, "cuda": torch.cuda.device_count()}[kind]
     if int(index or 0) >= count:
         raise RuntimeError(f"device {str(asked)!r} was asked for, but torch {torch.__version__} sees "
                            f"{count} of kind {kind!r} here; use cpu or unset GRADBOOK_DEVICE")

@@ -75,6 +75,8 @@ def check_model(model):
     layers = layers_of(model)
     if any(p.is_complex() for _, ws in layers.values() for p in ws):
         raise ValueError("model has complex parameters; only real ones can be measured")
+    if any(p.device.type == "mps" for _, ws in layers.values() for p in ws):
+        raise ValueError("model is on mps, which has no float64, in which norms are summed; measure model.cpu()")
     if not layers:
         raise ValueError("model has no trainable parameters, so there is nothing to measure")
     return layers

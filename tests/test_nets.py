@@ -63,8 +63,10 @@ def test_device_follows_the_environment(monkeypatch):
     monkeypatch.delenv("GRADBOOK_DEVICE", raising=False)
     assert devices.device().type == "cpu"
     monkeypatch.setenv("GRADBOOK_DEVICE", "gpu")
-    with pytest.raises(ValueError, match="use cpu, cuda, cuda:1 or mps"):
+    with pytest.raises(ValueError, match="use cpu, cuda or cuda:1"):
         devices.device()
+    with pytest.raises(ValueError, match="has no float64"):
+        devices.device("mps")
     with pytest.raises(RuntimeError, match="use cpu or unset GRADBOOK_DEVICE"):
         devices.device("cuda:64")
 
