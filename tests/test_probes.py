@@ -102,3 +102,13 @@ def test_a_failing_loss_leaves_no_hooks():
     with pytest.raises(RuntimeError):
         gb.probe(layer, lambda: layer(torch.ones(3, 5)))
     assert not layer._forward_hooks
+
+
+def test_a_model_on_mps_is_refused_in_words():
+    class OnMps(torch.nn.Parameter):
+        device = property(lambda self: torch.device("mps"))
+
+    model = torch.nn.Linear(2, 2)
+    model.weight = OnMps(model.weight.detach())
+    with pytest.raises(ValueError, match="no float64"):
+        gb.probe(model, lambda: model(torch.ones(1, 2)).sum())
