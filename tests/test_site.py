@@ -165,6 +165,17 @@ def test_a_figure_waits_for_the_reader_and_colors_do_not(visit, site):
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
+def test_every_icon_is_in_the_fonts_that_were_cut(visit, site):
+    """What the browser would draw before an icon, against the glyphs that are left."""
+    from fontTools.ttLib import TTFont
+
+    left = {code for font in (SITE / "_static/vendor/fontawesome/webfonts").glob("*.woff2") for code in TTFont(font).getBestCmap()}
+    for path in ("chapters/intro.html", CHAPTER, "search.html"):
+        drawn = visit(f"{site}/{path}", mathematics=False).evaluate("""() => [...document.querySelectorAll('*')].flatMap(e =>
+            ['::before', '::after'].map(p => getComputedStyle(e, p)).filter(s => s.fontFamily.includes('Font Awesome') && s.content.length === 3).map(s => s.content[1]))""")
+        assert len({*drawn}) >= 5 and {*map(ord, drawn)} <= left, path
+
+
 def test_reduced_motion_and_mathematics(visit, site):
     page = alive(visit(f"{site}/{CHAPTER}", reduced_motion="reduce"))
     formula = page.locator(".math:visible").first
