@@ -68,7 +68,7 @@ LATER = r"""<script>addEventListener('load', () => {  // when the reader comes n
   const near = new IntersectionObserver(seen => seen.some(s => s.isIntersecting) && load(), { rootMargin: '50%' }), clock = setTimeout(load, 5000);
   document.querySelectorAll('.math').forEach(m => near.observe(m));
 });</script>"""
-# the theme's own script sets the colors late: the page would be drawn without them, and once more
+# the theme's own script sets the colors late: the page would be drawn twice, first without them
 COLORS = ('localStorage.getItem("theme") || "auto"',
           '/^(light|dark)$/.exec(document.documentElement.dataset.mode)?.[0] || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")')
 SHEET = re.compile(r'[ \t]*<link[^>]*?href="([^"?]*_static/)([^"?]+\.css)[^>]*rel="stylesheet"[^>]*>\n?|[ \t]*<link rel="stylesheet"[^>]*?href="([^"?]*_static/)([^"?]+\.css)[^>]*>\n?')

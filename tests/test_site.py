@@ -159,7 +159,7 @@ def test_a_figure_waits_for_the_reader_and_colors_do_not(visit, site):
     assert page.locator(".gb-still").count() == 0 and page.complaints == []
     page.goto("about:blank")
     page.goto(f"{site}/{CHAPTER}", wait_until="load")
-    page.locator(".gb-live").wait_for(timeout=8_000)  # nobody came, and the page was quiet
+    page.locator(".gb-live").wait_for(timeout=8_000)  # nobody came for five seconds
     page.route("**/*.js*", lambda route: route.abort())
     page.goto(f"{site}/chapters/intro.html")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"

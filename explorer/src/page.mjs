@@ -59,7 +59,7 @@ function start(holder) {
   addEventListener('hashchange', follow);
 }
 
-// A figure starts when the reader is a screen away from it or follows a link to it, and else when the page has been quiet.
+// A figure starts when the reader is a screen away from it or follows a link to it, at the latest after five seconds.
 const waiting = new Set(document.querySelectorAll('.gb-explorer'));
 const near = new IntersectionObserver(seen => { for (const s of seen) if (s.isIntersecting) start(s.target); }, { rootMargin: '100%' });
 const named = () => { for (const holder of waiting) if (holder.id === location.hash.slice(1).split('?')[0]) start(holder); };
