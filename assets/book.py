@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import logging
 import os
 import re
@@ -11,12 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
+import notebooks
+import replicate
 import slides
 import yaml
 from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
+DIFFERENT = 3  # exit status: the site is complete, some cells came out differently
 FULL = "The disk is full: a build needs 100 MB beside its environment; free some, and run make again"
 
 
@@ -29,9 +32,14 @@ def _device():
     return os.environ.get("GRADBOOK_DEVICE") or "cpu"
 
 
+def _arithmetic():
+    """What, beside the code, decides which numbers come out: device, kernels, seeds (see replicate.py)."""
+    return " ".join([_device(), *(f"{name}={os.environ[name]}" for name in sorted(replicate.OWN) if os.environ.get(name))])
+
+
 def forget_what_depends_on(sources, mark, folders, word):
-    """Drop ``folders`` when ``sources`` or the device changed; neither jupyter-book's cache nor Sphinx looks at them."""
-    state = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(sources) if p.is_file())).hexdigest() + _device()
+    """Drop ``folders`` when ``sources``, device, kernels or seeds changed; neither jupyter-book's cache nor Sphinx looks at them."""
+    state = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(sources) if p.is_file())).hexdigest() + _arithmetic()
     if not mark.exists() or mark.read_text() != state:
         print(word, flush=True)
         for folder in folders:
@@ -41,28 +49,35 @@ def forget_what_depends_on(sources, mark, folders, word):
 
 
 def notebooks_of(solutions):
-    folders = ("chapters", "teaching") if solutions == "yes" else ("chapters",)
-    return [path for folder in folders for path in sorted(ROOT.glob(f"{folder}/**/*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+    return [path for path in notebooks.notebooks() if solutions == "yes" or path.is_relative_to(ROOT / "chapters")]
 
 
-def execute_side_by_side(solutions):
-    """Fill jupyter-book's cache, a notebook on each core; what fails is left to jupyter-book, which says where."""
+def execute(solutions):
+    """Fill jupyter-book's cache; on a CPU a notebook on each core. A cell that fails does not stop the next: its page will say so."""
     from jupyter_cache.executors import load_executor
 
     cache = get_cache(BUILD / ".jupyter_cache")
     for path in notebooks_of(solutions):
         cache.add_nb_to_project(str(path))
-    load_executor("local-parallel", cache, logger=logging.getLogger()).run_and_cache(timeout=600)
+    side_by_side = (os.cpu_count() or 1) > 1 and _device() == "cpu"  # on one device notebooks would only wait for each other
+    if side_by_side:
+        os.environ["OMP_NUM_THREADS"] = "1"
+    load_executor("local-parallel" if side_by_side else "local-serial", cache, logger=logging.getLogger()).run_and_cache(timeout=600, allow_errors=True)
 
 
-def failing_cell(log):
-    """'notebook, cell id' for the first cell whose failure stands in ``log``, or None."""
-    found = re.search(r"executing the following cell:\s*-{5,}\n(.*?)\n-{5,}", log, re.S)
-    for path in notebooks_of("yes"):
-        for number, cell in enumerate(json.loads(path.read_text("utf-8"))["cells"], 1):
-            if found and "".join(cell["source"]).strip() == found[1].strip():
-                return f"{path.relative_to(ROOT)}, cell {number} ({cell['id']})"
-    return None
+def cells_that_failed(solutions):
+    """'notebook, cell number (id): what failed' for every cell of the executed book that ended in an error."""
+    cache, found = get_cache(BUILD / ".jupyter_cache"), []
+    for path in notebooks_of(solutions):
+        written = nbformat.read(path, 4)
+        try:
+            _, ran = cache.merge_match_into_notebook(nbformat.read(path, 4))
+        except KeyError:  # a notebook beside the book
+            continue
+        for number, (cell, after) in enumerate(zip(written.cells, ran.cells, strict=True), 1):
+            if error := notebooks.error_of(after):
+                found.append(f"{path.relative_to(ROOT)}, cell {number} ({cell.id}): {notebooks.what_failed(cell.source, error)}")
+    return found
 
 
 def first_not_executed(solutions):
@@ -81,8 +96,8 @@ def why_it_stopped(log, solutions):
     if "DeadKernelError" in log:
         return (f"The kernel died in {first_not_executed(solutions)}: most often there was too little memory. "
                 "A chapter needs up to 1.5 GB, and two run side by side; close something, and run make again")
-    if cell := failing_cell(log):
-        return f"A cell failed in {cell}"
+    if "CellTimeoutError" in log:
+        return f"A cell in {first_not_executed(solutions)} took more than ten minutes"
     return None
 
 
@@ -95,27 +110,30 @@ def run(solutions):
         chosen.write_text(yaml.safe_dump(without_solutions(yaml.safe_load(toc.read_text("utf-8"))), allow_unicode=True), "utf-8")
         toc = chosen
     pages = (".doctrees", ".doctrees-slides")
-    forget_what_depends_on((ROOT / "gradbook").iterdir(), BUILD / "gradbook-state", (".jupyter_cache", *pages), "gradbook or the device is new: every chapter is executed")
+    forget_what_depends_on((ROOT / "gradbook").iterdir(), BUILD / "gradbook-state", (".jupyter_cache", *pages), "gradbook, the device, the arithmetic or the seeds are new: every chapter is executed")
     forget_what_depends_on((ROOT / "assets").glob("*.py"), BUILD / "assets-state", pages, "the site's own code is new: every page is written")
     if (mark := BUILD / "solutions").exists() and mark.read_text() != solutions:
         shutil.rmtree(BUILD / "html", ignore_errors=True)
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
     mark.write_text(solutions)
-    if (os.cpu_count() or 1) > 1 and _device() == "cpu":  # on one device notebooks would only wait for each other
-        subprocess.run([sys.executable, __file__, solutions, "execute"], env=os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}, capture_output=True)
+    subprocess.run([sys.executable, __file__, solutions, "execute"], env=os.environ | {"TQDM_DISABLE": "1"}, capture_output=True)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", str(ROOT), "--toc", str(toc), "-W", "-n", "--keep-going", "-q"]
     build = subprocess.run(command, env=os.environ | {"TQDM_DISABLE": "1", "GRADBOOK_SOLUTIONS": solutions}, capture_output=True, text=True)
     log = re.sub(r"\x1b\[[0-9;]*m", "", build.stdout + build.stderr)
     (BUILD / "build.log").write_text(log, "utf-8")
     if build.returncode:
         why = why_it_stopped(log, solutions)
-        if why is None or why.startswith("A cell"):
+        if why is None:
             print(log[-6000:], file=sys.stderr)
         sys.exit(f"The book was not built. {why or 'See the messages above'}. The whole log is in {(BUILD / 'build.log').relative_to(ROOT)}.")
+    print(f"The site is in {(BUILD / 'html').relative_to(ROOT)}: open {BUILD / 'html' / 'index.html'}, or run `make serve`.", flush=True)
+    if failed := cells_that_failed(solutions):
+        print("It is complete, but on this machine these cells came out differently, and their pages say so:", *failed, sep="\n", file=sys.stderr, flush=True)
     decks = slides.build()
     if decks.returncode:
         sys.exit(f"The slides were not built:\n{(decks.stdout + decks.stderr)[-3000:]}")
-    print(f"The site is in {(BUILD / 'html').relative_to(ROOT)}: open {BUILD / 'html' / 'index.html'}, or run `make serve`.")
+    if failed:
+        sys.exit(DIFFERENT)
 
 
 def main(solutions):
@@ -135,4 +153,4 @@ def main(solutions):
 
 if __name__ == "__main__":
     solutions, *step = sys.argv[1:] or ["yes"]
-    (execute_side_by_side if step == ["execute"] else main)(solutions)
+    (execute if step == ["execute"] else main)(solutions)

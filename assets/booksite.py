@@ -31,9 +31,39 @@ class ClaimsDirective(Directive):
 
     def run(self):
         path = Path(notebooks.ROOT, "chapters/claims.yml")
-        self.state.document.settings.env.note_dependency(str(path))
+        for source in (path, notebooks.TABLE):
+            self.state.document.settings.env.note_dependency(str(source))
         claims = sorted(notebooks.claims(), key=lambda c: c["id"])
         return [nodes.raw("", html, format="html") for html in (totals(claims), table(claims))]
+
+
+class ReplicationDirective(Directive):
+    """``{replication}``: notebook × variant, as the last ``make replicate`` wrote it."""
+
+    def run(self):
+        self.state.document.settings.env.note_dependency(str(notebooks.TABLE))
+        return [nodes.raw("", replication_table(notebooks.replication()), format="html")]
+
+
+def replication_table(found):
+    """The variants, numbered; for every notebook a mark in each; and what was seen where a cell came out differently."""
+    variants = list(found["variants"])
+    rows, seen = [], []
+    for name, row in found["notebooks"].items():
+        marks = []
+        for number, variant in enumerate(variants, 1):
+            failed = row["failed"].get(variant, {})
+            seen += [f"<li>{escape(name)}, variant {number}, {escape(cell)}: {escape(said)}</li>" for cell, said in failed.items()]
+            marks.append(f"<td>{len(failed)} ✗</td>" if failed else "<td>=</td>" if variant in row["repeats"] else "<td>✓</td>")
+        label = name.split("/")[-1].replace("-", " ") + (", solutions" if name.startswith("teaching/") else "")
+        rows.append(f'<tr><th scope="row">{escape(label)}</th>{"".join(marks)}</tr>')
+    head = "".join(f'<th scope="col">{n}</th>' for n in range(1, len(variants) + 1))
+    machines = sorted({f'{row["machine"]}, {row["date"]}' for row in found["notebooks"].values()})
+    same = "=: on this machine there was nothing to repeat, because it computes there as in an earlier variant, or cannot. " if any(row["repeats"] for row in found["notebooks"].values()) else ""
+    return (f'<div class="gb-replication"><ol>{"".join(f"<li>{escape(name)}</li>" for name in variants)}</ol>'
+            f'<table class="table"><thead><tr><th scope="col">notebook</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+            f'<ul>{"".join(seen)}</ul><p>{sum(row["cells"] for row in found["notebooks"].values())} cells in each variant. ✓: all held. ✗: so many came out differently. '
+            f'{same}Computed on {escape("; ".join(machines))}.</p></div>').replace("<ul></ul>", "")
 
 
 def totals(claims):
@@ -64,15 +94,17 @@ def table(claims):
     shown = notebooks.VERDICTS | {c: chapter_name(c) for c in choices["chapter"]}
     filters = "".join(f'<label>{name} <select data-filter="{name}"><option value="">all</option>' + "".join(
         f'<option value="{v}">{escape(shown.get(v, v))}</option>' for v in values) + "</select></label> " for name, values in choices.items())
-    rows = []
+    rows, replication = [], notebooks.replication()
     for c in claims:
         decided = c["verdict"] != "undecided"
         place = f'{c["chapter"]}.html#{c["cell"]}' if decided else ""
         note = f' <em>Overturned: {escape(c["overturns"])}.</em>' if "overturns" in c else ""
+        count = notebooks.repeated(c, replication) if decided else None
+        held = "<br>held in {} of {} variants".format(*count) if count else ""
         printed = f' <code>{escape(c["figure"])}</code>' if c.get("figure") else ""
         says = f'{escape(c["correct"])}{note} <a href="{place}">The cell</a>{" printed:" if printed else ""}{printed}' if decided else f'{escape(chapter_name(c["chapter"]).capitalize())}.'
         rows.append(f'<tr id="{c["id"]}" data-source="{c["source"]}" data-verdict="{c["verdict"]}" data-chapter="{c["chapter"]}">'
-                    f'<th scope="row">{c["id"]} <br>{c["source"]} §{escape(c["section"])} <br><strong>{notebooks.VERDICTS[c["verdict"]]}</strong></th>'
+                    f'<th scope="row">{c["id"]} <br>{c["source"]} §{escape(c["section"])} <br><strong>{notebooks.VERDICTS[c["verdict"]]}</strong>{held}</th>'
                     f'<td>{escape(c["claim"])}<br><span lang="zh">{escape(c["original"])}</span></td><td>{says}</td></tr>')
     head = "".join(f'<th scope="col">{name}</th>' for name in ("where, verdict", "the claim", "what the experiment says"))
     return (f'<div class="gb-claims"><div class="gb-filters" hidden>{filters}<output aria-live="polite">{len(claims)} claims</output></div>'
@@ -121,6 +153,33 @@ def name_cells(app, doctree):
             container["ids"] = [ids[container["cell_index"]]]
 
 
+def note_what_differs(app, doctree):
+    """In place of a traceback: what came out differently on the machine that built this site."""
+    path = Path(app.env.doc2path(app.env.docname))
+    if path.suffix != ".ipynb":
+        return
+    import nbformat
+
+    cells = nbformat.read(path, 4).cells
+    for block in list(doctree.findall(lambda node: isinstance(node, nodes.literal_block) and "traceback" in node["classes"])):
+        place = block
+        while "cell_index" not in place:
+            place = place.parent
+        cell = cells[place["cell_index"]]
+        if "raises-exception" not in cell.metadata.get("tags", []):
+            failed = notebooks.what_failed(cell.source, block.astext())
+            block.parent.remove(block)
+            note = nodes.raw("", different_here(failed, "../" * app.env.docname.count("/")), format="html")
+            place.parent.insert(place.parent.index(place) + 1, note)  # behind the cell, which may be folded
+
+
+def different_here(failed, up):
+    """The note as HTML; ``up`` leads to the site's first folder."""
+    return (f'<div class="admonition warning gb-different"><p class="admonition-title">On the machine that built this page this came out differently</p>'
+            f'<p><code>{escape(failed)}</code></p><p>What the text says here was seen on other machines. '
+            f'<a href="{up}chapters/replication.html">Does it replicate?</a> says on which, and why machines differ.</p></div>')
+
+
 def link_to_slides(app, doctree, docname):
     """Under a chapter's first box: its deck, which `make book` builds into the same site."""
     box = next(doctree.findall(nodes.block_quote), None)
@@ -144,6 +203,9 @@ def show_explorers(app, doctree, docname):
     for here in list(doctree.findall(explorer_here)):
         chapter = app.env.get_doctree(here["document"])
         found = [raw for raw in chapter.findall(nodes.raw) if f'class="gb-explorer" id="{here["name"]}"' in raw.astext()]
+        if not found and (notes := [raw for raw in chapter.findall(nodes.raw) if "gb-different" in raw.astext()]):
+            here.replace_self(notes[-1].deepcopy())
+            continue
         if len(found) != 1:
             raise ValueError(f"{docname}: {here['document']} has {len(found)} Explorers named {here['name']!r}; one is needed")
         here.replace_self(found[0].deepcopy())
@@ -159,8 +221,9 @@ def add_script(app, pagename, templatename, context, doctree):
 
 
 def titles_in_summaries(app, pagename, templatename, context, doctree):
-    """MyST-NB writes a paragraph into <summary>, where HTML allows words only."""
-    context["body"] = re.sub(r'<p class="(collapsed|expanded) admonition-title">(.*?)</p>', r'<span class="\1 admonition-title">\2</span>', context.get("body", ""))
+    """MyST-NB writes a paragraph into <summary>, where HTML allows words only, and gives it a name that is not what it shows."""
+    context["body"] = context.get("body", "").replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    context["body"] = re.sub(r'<p class="(collapsed|expanded) admonition-title">(.*?)</p>', r'<span class="\1 admonition-title">\2</span>', context["body"])
 
 
 def lighten(app, exception):
@@ -183,10 +246,12 @@ def setup(app):
     app.add_node(explorer_here)
     app.add_directive("explorer", ExplorerDirective)
     app.add_directive("claims", ClaimsDirective)
+    app.add_directive("replication", ReplicationDirective)
     app.connect("config-inited", use_repository_of_environment, priority=900)
     app.connect("config-inited", without_thebe)
     app.connect("source-read", without_links_to_solutions)
     app.connect("doctree-read", name_cells)
+    app.connect("doctree-read", note_what_differs)
     app.connect("autodoc-process-docstring", bars_are_bars)
     app.connect("autodoc-skip-member", elsewhere_or_a_field)
     app.connect("doctree-resolved", show_explorers)

@@ -4,15 +4,21 @@
     python assets/notebooks.py outputs [FILE …]  run notebooks and store what they print (make outputs)
 """
 
+import copy
 import itertools
+import os
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
+import agree
 import nbformat
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+TABLE = ROOT / "chapters/replication.yml"  # what make replicate found
 SETUP = """\
 import importlib.util
 if importlib.util.find_spec("gradbook") is None:
@@ -33,6 +39,32 @@ def repository():
 def claims():
     """The claims, as a list of dictionaries."""
     return yaml.safe_load((ROOT / "chapters/claims.yml").read_text("utf-8"))
+
+
+def replication():
+    """What the last `make replicate` found, as a dictionary."""
+    return yaml.safe_load(TABLE.read_text("utf-8"))
+
+
+@lru_cache(maxsize=32)
+def cells_of(chapter):
+    return nbformat.read(ROOT / "chapters" / f"{chapter}.ipynb", 4).cells
+
+
+def deciding(claim):
+    """The code cells whose assertions decide a claim: the one that it names, and those up to the next text; none if it names a text."""
+    after = itertools.dropwhile(lambda cell: cell.id != claim["cell"], cells_of(claim["chapter"]))
+    return list(itertools.takewhile(lambda cell: cell.cell_type == "code", after))
+
+
+def repeated(claim, found):
+    """(in how many variants the claim's cells held, in how many they were run), by what :func:`replication` found; None if they were not."""
+    row, cells = found["notebooks"].get(f'chapters/{claim["chapter"]}'), deciding(claim)
+    if not row or not cells:
+        return None
+    ran = [variant for variant in found["variants"] if variant not in row["repeats"]]
+    ids = {"(kernel)", *(cell.id for cell in cells)}
+    return sum(not ids & set(row["failed"].get(variant, ())) for variant in ran), len(ran)
 
 
 def claims_table(chapter):
@@ -108,18 +140,61 @@ def text_only(cell):
     cell.execution_count = 1 if cell.outputs else None  # nbval refuses outputs of a cell without a count
 
 
-def outputs(paths):
+def error_of(cell):
+    """The traceback with which an executed cell ended, without its colors; '' if it did not fail, or was meant to."""
+    for output in cell.get("outputs", []):
+        if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
+            return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
+    return ""
+
+
+def what_failed(source, traceback):
+    """A cell's failure in one line: the line of its code that failed, and the error."""
+    number = re.search(r"^-*> *(\d+) ", traceback, re.M)
+    lines = source.splitlines()
+    line = lines[int(number[1]) - 1].strip() if number and int(number[1]) <= len(lines) else ""
+    errors = re.findall(r"^[\w.]*(?:Error|Exception|Interrupt|Warning)\b.*", traceback, re.M)
+    error = errors[-1] if errors else traceback.strip().splitlines()[-1]
+    return (f"{line} → " if line else "") + error.strip().rstrip(":")
+
+
+def executed(path, allow_errors=False):
+    """A notebook after a run from top to bottom."""
     from nbclient import NotebookClient
 
-    for path in paths:
-        notebook = nbformat.read(path, 4)
-        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                text_only(cell)
-        notebook.metadata = {k: notebook.metadata[k] for k in ("kernelspec",)} | {"language_info": {"name": "python"}}
-        nbformat.write(notebook, path)
-        print(f"stored the text outputs of {path.relative_to(ROOT)}")
+    notebook = nbformat.read(path, 4)
+    NotebookClient(notebook, timeout=900, allow_errors=allow_errors, resources={"metadata": {"path": str(path.parent)}}).execute()
+    return notebook
+
+
+def differences(before, after):
+    """'cell: was … is …' for every stored line that another run does not confirm; a cell of ``after`` whose lines all agree gets the stored ones."""
+    found = []
+    for old, new in zip(before.cells, after.cells, strict=True):
+        if new.cell_type == "code":
+            text_only(new)
+            settled = agree.settled_outputs(copy.deepcopy(new.outputs), old.outputs, agree.tolerance_of(old))
+            if settled == old.outputs:
+                new.outputs = settled
+            was, now = printed(old.outputs).splitlines(), printed(settled).splitlines()
+            found += [f"{new.id}: was {a!r}, is {b!r}" for a, b in itertools.zip_longest(was, now, fillvalue="") if a != b]
+    return found
+
+
+def printed(outputs):
+    """What a cell's outputs show as text."""
+    return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
+
+
+def outputs(paths):
+    """Store what the notebooks print, and say which lines moved: numbers beyond what their cell allows, or words."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for path, notebook in zip(paths, pool.map(executed, paths)):
+            moved = differences(nbformat.read(path, 4), notebook)
+            notebook.metadata = {k: notebook.metadata[k] for k in ("kernelspec",)} | {"language_info": {"name": "python"}}
+            nbformat.write(notebook, path)
+            print(f"{path.relative_to(ROOT)}: {len(moved) or 'no'} lines moved", *moved, sep="\n    ", flush=True)
 
 
 if __name__ == "__main__":

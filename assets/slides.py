@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import light
 import notebooks
+from booksite import different_here
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.errors import ExtensionError
@@ -55,6 +56,7 @@ class CellDirective(SphinxDirective):
         cell = executed(chapter).get(cell_id)
         if cell is None:
             raise self.error(f"{chapter.name} has no cell {cell_id!r}")
+        self.failed = notebooks.error_of(cell)  # it may have printed less than the slide wants to show
         if "code" in self.options:
             return [nodes.literal_block("", self.pick(cell.source), language="python")]
         outputs = cell.get("outputs", [])
@@ -63,6 +65,8 @@ class CellDirective(SphinxDirective):
                        if o.get("name") == "stdout" or o.output_type == "execute_result" and "text/html" not in o.data)
         if text:
             html.insert(0, f'<pre class="gb-printed">{escape(self.pick(text))}</pre>')
+        if self.failed:
+            html.append(different_here(notebooks.what_failed(cell.source, self.failed), "../"))
         if not html:
             raise self.error(f"cell {cell_id!r} of {chapter.name} shows nothing")
         if "fragment" in self.options:
@@ -73,7 +77,7 @@ class CellDirective(SphinxDirective):
         if "lines" not in self.options:
             return text.rstrip()
         lines, wanted = text.splitlines(), directives.positive_int_list(self.options["lines"].replace("-", " "))
-        if not 1 <= wanted[0] <= wanted[-1] <= len(lines):
+        if not 1 <= wanted[0] <= wanted[-1] <= len(lines) and not self.failed:
             raise self.error(f"lines {self.options['lines']} of {len(lines)}")
         return "\n".join(lines[wanted[0] - 1:wanted[-1]])
 

@@ -1,5 +1,6 @@
 """Checks of arguments: an error names the argument, its value, and what would be right."""
 
+import os
 from numbers import Integral
 
 
@@ -26,6 +27,14 @@ def check_positive(**named):
     for name, value in named.items():
         if isinstance(value, (str, bool)) or value is None or not _all(value > 0):
             raise ValueError(f"{name} is {value!r}; it must be positive")
+
+
+def whole_variable(variable, example):
+    """The whole number in an environment variable; 0 if it is not set.  Raises ValueError for anything else."""
+    value = os.environ.get(variable) or "0"
+    if not value.isdecimal():
+        raise ValueError(f"{variable} is {value!r}; it must be a whole number from 0 on, such as {example}")
+    return int(value)
 
 
 def _all(truth):

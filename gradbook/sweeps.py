@@ -123,7 +123,7 @@ def draw_weights(init, sizes, seeds, sigma_w, sigma_b, device):
             [(sigma_b * b).to(device).requires_grad_() for b in stacked[1]])
 
 
-def _batches(seeds, examples, batch, steps):
+def batches(seeds, examples, batch, steps):
     """Rows of the training data, (N, batch) for every step; a stream of its own, so that depth does not change it."""
     streams = {seed: np.random.default_rng([seed, 1]) for seed in seeds}
     for start in range(0, steps, BLOCK):
@@ -140,7 +140,7 @@ def _train(job, *, data, kept, batch, device):
     forward = partial(job["net"], phi=nets.activation(job["activation"]))
     step_rule = job["rule"](torch.tensor(job["lr"], dtype=torch.float32, device=device).reshape(-1, 1, 1))
     records, state = [], None
-    for step, rows in enumerate(_batches(job["seed"], len(x), batch, kept[-1] + 1)):
+    for step, rows in enumerate(batches(job["seed"], len(x), batch, kept[-1] + 1)):
         h, target = x[rows.to(device)], y[rows.to(device)]
         if step == 0 and job["init"] == "lsuv":
             weights = [W.detach().requires_grad_() for W in nets.lsuv(h, weights, biases, forward.keywords["phi"])]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -74,10 +75,25 @@ def test_a_killed_kernel(small):
     assert said.startswith("The book was not built. The kernel died in chapters/killed.ipynb: most often there was too little memory.") and "\n" not in said
 
 
-def test_a_failing_cell(small):
-    root = small(wrong=["x = 1", "assert x == 2, 'no'"])
-    run = build(root)
-    assert run.returncode and "The book was not built. A cell failed in chapters/wrong.ipynb, cell 3 (" in run.stderr
+def test_cells_that_come_out_differently(small):
+    """The reader gets the book: both cells are named at the end, their pages say so, what follows them is there, and a second build says it again."""
+    root = small(wrong=["x = 1", "assert x == 2, 'no'", "print('and on')", "undefined"], fine=["print(1 + 1)"])
+    made = nbformat.read(root / "chapters/wrong.ipynb", 4)
+    made.cells[4].metadata["tags"] = ["hide-cell"]
+    nbformat.write(made, root / "chapters/wrong.ipynb")
+    ids = [cell.id for cell in nbformat.read(root / "chapters/wrong.ipynb", 4).cells]
+    for _ in range(2):
+        run = build(root)
+        assert run.returncode == 3 and "The site is in _build/html" in run.stdout
+        assert run.stderr.splitlines() == [
+            "It is complete, but on this machine these cells came out differently, and their pages say so:",
+            f"chapters/wrong.ipynb, cell 3 ({ids[2]}): assert x == 2, 'no' → AssertionError: no",
+            f"chapters/wrong.ipynb, cell 5 ({ids[4]}): undefined → NameError: name 'undefined' is not defined"]
+        page = (root / "_build/html/chapters/wrong.html").read_text()
+        folded = BeautifulSoup(page, "html.parser").select("details.hide")
+        assert len(folded) == 1 and "differently" not in folded[0].text and "undefined" in folded[0].text
+        assert page.count("this came out differently") == 2 and "AssertionError: no" in page and "and on" in page and "Traceback" not in page
+    assert "differently" not in (root / "_build/html/chapters/fine.html").read_text()
 
 
 def with_mounts(commands):

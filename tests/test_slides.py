@@ -8,7 +8,7 @@ from conftest import BELOW, weight
 
 ROOT = Path(__file__).resolve().parent.parent
 DECKS = sorted(p.stem for p in (ROOT / "teaching/slides").glob("*.md") if p.stem != "index")
-CHAPTERS = sorted(p.stem for p in (ROOT / "chapters").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+CHAPTERS = sorted(p.stem for p in (ROOT / "chapters").glob("*/*.ipynb"))
 
 STICKS_OUT = """() => {
   const slide = Reveal.getCurrentSlide(), marked = slide.querySelectorAll('.fragment');
