@@ -14,19 +14,19 @@ NBVAL = --nbval-current-env --nbval-cell-timeout=300
 # the build ran the notebooks as this machine adds, and its texts are compared; the tests run them elsewhere (a variant of make replicate)
 ELSEWHERE = ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell GRADBOOK_SEED_OFFSET=99991 GRADBOOK_NUDGE=2
 
-.PHONY: book instructor student pdf slides serve test test-gpu test-hosts replicate bench explorer sync outputs lock repository clean
+.PHONY: book instructor student pdf slides serve test test-gpu test-hosts replicate bench explorer format sync outputs lock repository clean
 
 book: $(BIN)/ready
-	@$(BIN)/python assets/book.py $(SOLUTIONS)
+	@$(BIN)/python publish/book.py $(SOLUTIONS)
 # for who only needs the site: 3 says that it is complete, though cells came out differently
-SITE = $(BIN)/python assets/book.py $(SOLUTIONS) || [ $$? -eq 3 ]
+SITE = $(BIN)/python publish/book.py $(SOLUTIONS) || [ $$? -eq 3 ]
 
-$(BIN)/ready: requirements.txt pyproject.toml
+$(BIN)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python " + sys.version.split()[0] + " is too old: the book needs 3.11 or newer. Try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	@test -w . || { echo "$(CURDIR) cannot be written: copy the checkout to a folder of your own."; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install $(QUIET) $(TORCH)
-	$(BIN)/pip install $(QUIET) --no-deps --require-hashes -r requirements.txt
+	$(BIN)/pip install $(QUIET) --no-compile $(TORCH)
+	$(BIN)/pip install $(QUIET) --no-compile --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install $(QUIET) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -39,11 +39,11 @@ student:
 # the book on paper, without solutions: tagged, with an outline
 pdf: $(BIN)/ready
 	@$(SITE)
-	@$(BIN)/python assets/pdf.py
+	@$(BIN)/python publish/pdf.py
 
 # the decks of teaching/slides alone, into the built site
 slides: $(BIN)/ready
-	@$(BIN)/python assets/slides.py
+	@$(BIN)/python publish/slides.py
 
 serve: $(BIN)/ready
 	@$(SITE)
@@ -57,7 +57,7 @@ test: book
 # about forty minutes on two cores; make replicate NOTEBOOKS=chapters/5-in-practice/digits.ipynb renews a row,
 # OFFSETS=5000,6000 tries other seeds, VARIANTS="SSE, nudge 1" some of the variants, DEVICE=cuda a graphics card
 replicate: $(BIN)/ready
-	@$(if $(findstring file,$(origin DEVICE)),,GRADBOOK_DEVICE=$(DEVICE)) $(BIN)/python assets/replicate.py --variants "$(VARIANTS)" --offsets "$(OFFSETS)" $(NOTEBOOKS)
+	@$(if $(findstring file,$(origin DEVICE)),,GRADBOOK_DEVICE=$(DEVICE)) $(BIN)/python publish/replicate.py --variants "$(VARIANTS)" --offsets "$(OFFSETS)" $(NOTEBOOKS)
 
 # the tables of benchmarks/README.md; about ten minutes, on a quiet machine
 bench: $(BIN)/ready
@@ -83,15 +83,21 @@ test-gpu: $(BIN)/ready
 explorer:
 	cd explorer && npm ci --no-audit --no-fund && npm run build
 
+# what people write by hand, as the linters want it: Python by ruff, the figures' script by biome
+format: $(BIN)/ready
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+	cd explorer && npm ci --no-audit --no-fund && npx biome check --write
+
 # generated cells (set-up, claims); stored text outputs, and which of them moved; the lock file
 sync: $(BIN)/ready
-	$(BIN)/python assets/notebooks.py sync
+	$(BIN)/python publish/notebooks.py sync
 outputs: $(BIN)/ready
-	$(BIN)/python assets/notebooks.py outputs
+	$(BIN)/python publish/notebooks.py outputs
 # everything but torch, whose builds differ by machine, with its hash
 lock:
 	uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 --no-header --no-annotate \
-	  --generate-hashes $(foreach p,torch $(CUDA),--no-emit-package $(p)) -o requirements.txt
+	  --generate-hashes $(foreach p,torch $(CUDA),--no-emit-package $(p)) -o requirements.lock
 CUDA = cuda-bindings cuda-pathfinder cuda-toolkit triton nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime \
   nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
   nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
@@ -99,7 +105,7 @@ CUDA = cuda-bindings cuda-pathfinder cuda-toolkit triton nvidia-cublas nvidia-cu
 # make repository URL=https://github.com/you/fork: the repository's address, wherever it stands
 repository: $(BIN)/ready
 	@test -n "$(URL)" || { echo "say which: make repository URL=https://github.com/OWNER/NAME"; exit 1; }
-	@old=$$($(BIN)/python -c 'import sys; sys.path.insert(0, "assets"); import notebooks; print(notebooks.repository())'); \
+	@old=$$($(BIN)/python -c 'import sys; sys.path.insert(0, "publish"); import notebooks; print(notebooks.repository())'); \
 	git grep -lF "$$old" | xargs sed -i "s|$$old|$(URL)|g"; echo "$$old → $(URL)"
 
 clean:

@@ -26,6 +26,7 @@ SCRIPT = """() => {
   return times.sort((a, b) => a - b);
 }"""
 
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
@@ -33,9 +34,14 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
 threading.Thread(target=server.serve_forever, daemon=True).start()
-pages = sorted(p for p in SITE.glob("chapters/*/*.html") if 'class="gb-explorer"' in p.read_text("utf-8"))
+pages = sorted(
+    p for p in SITE.glob("chapters/*/*.html") if 'class="gb-explorer"' in p.read_text("utf-8")
+)
 with sync_playwright() as playwright:
-    browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("chromium-headless-shell"), args=["--no-sandbox"])
+    browser = playwright.chromium.launch(
+        executable_path=shutil.which("chromium") or shutil.which("chromium-headless-shell"),
+        args=["--no-sandbox"],
+    )
     print("| Explorer of | moves | median | 95th percentile |\n|---|---|---|---|")
     for path in pages:
         page = browser.new_page()
@@ -44,6 +50,10 @@ with sync_playwright() as playwright:
         page.wait_for_selector(".gb-live")
         page.wait_for_timeout(8000)  # until mathematics is typeset
         times = page.evaluate(SCRIPT)
-        print(f"| {path.stem} | {len(times)} | {times[len(times) // 2]:.1f} ms | {times[int(0.95 * len(times))]:.1f} ms |", flush=True)
+        print(
+            f"| {path.stem} | {len(times)} | {times[len(times) // 2]:.1f} "
+            f"ms | {times[int(0.95 * len(times))]:.1f} ms |",
+            flush=True,
+        )
         page.close()
     browser.close()

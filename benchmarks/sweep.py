@@ -23,7 +23,11 @@ def loop_of_modules(depth, networks, steps):
     for seed in range(networks):
         torch.manual_seed(seed)
         sizes = [64, *[WIDTH] * depth, 10]
-        layers = [m for i, o in itertools.pairwise(sizes) for m in (torch.nn.Linear(i, o), torch.nn.ReLU())][:-1]
+        layers = [
+            m
+            for i, o in itertools.pairwise(sizes)
+            for m in (torch.nn.Linear(i, o), torch.nn.ReLU())
+        ][:-1]
         model = torch.nn.Sequential(*layers).to(WHERE)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
         for _ in range(steps):
@@ -39,7 +43,17 @@ def loop_of_modules(depth, networks, steps):
 def stacked(depth=10, networks=100, steps=100, width=WIDTH):
     """Seconds per network and step of sweep."""
     start = time.perf_counter()
-    gb.sweep(depth=depth, width=width, batch=BATCH, seed=range(networks), lr=0.01, sigma_w=2**0.5, steps=steps, record_every=steps, progress=False)
+    gb.sweep(
+        depth=depth,
+        width=width,
+        batch=BATCH,
+        seed=range(networks),
+        lr=0.01,
+        sigma_w=2**0.5,
+        steps=steps,
+        record_every=steps,
+        progress=False,
+    )
     return (time.perf_counter() - start) / networks / steps
 
 
@@ -62,8 +76,11 @@ def peak(side=2048 if WHERE.type == "cpu" else 8192):
 
 
 def products(depth, networks=25, seconds=1.0):
-    """Floating-point operations per second of a layer's batched product alone, layer after layer."""
-    h, W = torch.randn(depth, networks, BATCH, WIDTH, device=WHERE), torch.randn(depth, networks, WIDTH, WIDTH, device=WHERE)
+    """Floating-point operations per second of a layer's batched product alone, layer after
+    layer.
+    """
+    h = torch.randn(depth, networks, BATCH, WIDTH, device=WHERE)
+    W = torch.randn(depth, networks, WIDTH, WIDTH, device=WHERE)
     out, rounds, start = torch.empty_like(h), 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         for layer in range(depth):
@@ -74,45 +91,75 @@ def products(depth, networks=25, seconds=1.0):
 
 
 def against_a_loop(repeats=7, steps=200):
-    print("| depth | against a loop of modules (least – most) | share of the matrix-product peak | products alone |\n|---|---|---|---|")
+    print(
+        "| depth | against a loop of modules (least – most) | share of "
+        "the matrix-product peak | products alone |\n|---|---|---|---|"
+    )
     for depth in (10, 50):
         stacked(depth, 100, 5), loop_of_modules(depth, 2, 5)
         ratios, shares, bare = [], [], []
         for _ in range(repeats):
             ours, theirs = stacked(depth, 100, steps), loop_of_modules(depth, 5, steps)
-            work = 6 * BATCH * (64 * WIDTH * 2 / 3 + (depth - 1) * WIDTH**2 + WIDTH * 10)  # forward, δ (not for the data), ∂W
+            work = (
+                6 * BATCH * (64 * WIDTH * 2 / 3 + (depth - 1) * WIDTH**2 + WIDTH * 10)
+            )  # forward, δ (not for the data), ∂W
             ratios.append(theirs / ours)
             top = peak()
             shares.append(work / ours / top)
             bare.append(products(depth) / top)
         ratios.sort()
-        print(f"| {depth} | {ratios[repeats // 2]:.1f} × ({ratios[0]:.1f} – {ratios[-1]:.1f}) | {sorted(shares)[repeats // 2]:.0%} | {sorted(bare)[repeats // 2]:.0%} |", flush=True)
+        print(
+            f"| {depth} | {ratios[repeats // 2]:.1f} × ({ratios[0]:.1f} – {ratios[-1]:.1f}) "
+            f"| {sorted(shares)[repeats // 2]:.0%} | {sorted(bare)[repeats // 2]:.0%} |",
+            flush=True,
+        )
 
 
 def cost_plot(path):
-    """Cost of a network-step against depth, width and number of networks, relative to depth 10, width 64, 100 networks."""
+    """Cost of a network-step against depth, width and number of networks, relative to depth 10,
+    width 64, 100 networks.
+    """
     import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    panels = {"depth": [2, 5, 10, 20, 50], "width": [16, 32, 64, 128, 256], "networks": [1, 3, 10, 30, 100, 300]}
+    panels = {
+        "depth": [2, 5, 10, 20, 50],
+        "width": [16, 32, 64, 128, 256],
+        "networks": [1, 3, 10, 30, 100, 300],
+    }
     figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained", sharey=True)
     reference = min(stacked(steps=50) for _ in range(3))
     for axis, (name, values) in zip(axes, panels.items()):
-        costs = [min(stacked(**{name: v}, steps=50 if name != "networks" or v > 1 else 400) for _ in range(3)) / reference for v in values]
+        costs = [
+            min(
+                stacked(**{name: v}, steps=50 if name != "networks" or v > 1 else 400)
+                for _ in range(3)
+            )
+            / reference
+            for v in values
+        ]
         axis.loglog(values, costs, "o-")
         axis.set(xlabel=name, xticks=values, xticklabels=values)
         axis.minorticks_off()
-        print(f"| {name} | " + ", ".join(f"{v}: {c:.2f}" for v, c in zip(values, costs)) + " |", flush=True)
+        print(
+            f"| {name} | " + ", ".join(f"{v}: {c:.2f}" for v, c in zip(values, costs)) + " |",
+            flush=True,
+        )
     axes[0].set_ylabel("cost of a network-step\n(depth 10, width 64, 100 networks: 1)")
     figure.savefig(path, metadata={"Date": None})
 
 
 def memory():
     """Peak resident memory of the whole grid, in a process of its own."""
-    code = ("import resource, gradbook as gb; gb.sweep(depth=[2, 4, 6, 8, 10, 14, 20, 30, 40, 50], seed=range(100), steps=5, record_every=5, progress=False);"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)")
-    print(f"| depth 2 – 50 × 100 networks | {float(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout):.2f} GiB |")
+    code = (
+        "import resource, gradbook as gb; gb.sweep(depth=[2, 4, 6, 8, 10, 14, 20, "
+        "30, 40, 50], seed=range(100), steps=5, record_every=5, progress=False);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    print(f"| depth 2 – 50 × 100 networks | {float(run.stdout):.2f} GiB |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What measuring costs a training step: watch, full-backward hooks, and peers where they are installed."""
+"""What measuring costs a training step: watch, full-backward hooks, and peers where they are
+installed.
+"""
 
 import contextlib
 import statistics
@@ -12,13 +14,17 @@ from gradbook.devices import device
 
 
 def perceptron():
-    model = nn.Sequential(*[m for _ in range(10) for m in (nn.Linear(64, 64), nn.ReLU())], nn.Linear(64, 10))
+    model = nn.Sequential(
+        *[m for _ in range(10) for m in (nn.Linear(64, 64), nn.ReLU())], nn.Linear(64, 10)
+    )
     return model, torch.randn(32, 64), torch.randint(10, (32,)), lambda out: out
 
 
 def transformer():
     layer = nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, batch_first=True)
-    model = nn.Sequential(nn.TransformerEncoder(layer, 4, enable_nested_tensor=False), nn.Linear(128, 10))
+    model = nn.Sequential(
+        nn.TransformerEncoder(layer, 4, enable_nested_tensor=False), nn.Linear(128, 10)
+    )
     return model, torch.randn(16, 64, 128), torch.randint(10, (16,)), lambda out: out.mean(1)
 
 
@@ -31,7 +37,11 @@ def nothing(model, optimizer):
 def full_backward_hooks(model, optimizer):
     """The norm of every layer's gradient, by the hook that tutorials use, at every step."""
     norms = {}
-    hooks = [m.register_full_backward_hook(lambda m, i, o: norms.__setitem__(m, o[0].norm())) for m in model.modules() if isinstance(m, nn.Linear)]
+    hooks = [
+        m.register_full_backward_hook(lambda m, i, o: norms.__setitem__(m, o[0].norm()))
+        for m in model.modules()
+        if isinstance(m, nn.Linear)
+    ]
     yield
     for hook in hooks:
         hook.remove()
@@ -61,7 +71,12 @@ def backpack_norms(model, optimizer):
 
     backpack.extend(model)
     count = iter(range(10**9))
-    yield None, lambda: backpack.backpack(BatchL2Grad()) if next(count) % 10 == 0 else contextlib.nullcontext()
+    yield (
+        None,
+        lambda: (
+            backpack.backpack(BatchL2Grad()) if next(count) % 10 == 0 else contextlib.nullcontext()
+        ),
+    )
 
 
 def trainer(make, way, stack):
@@ -93,13 +108,20 @@ def trainer(make, way, stack):
     return steps
 
 
-WAYS = {"watch, every 10th step": lambda m, o: gb.watch(m, o, every=10), "watch, every step": lambda m, o: gb.watch(m, o, every=1),
-        "full-backward hooks, every step": full_backward_hooks, "wandb.watch offline, every 10th step": wandb_watch,
-        "BackPACK norms, every 10th step": backpack_norms}
+WAYS = {
+    "watch, every 10th step": lambda m, o: gb.watch(m, o, every=10),
+    "watch, every step": lambda m, o: gb.watch(m, o, every=1),
+    "full-backward hooks, every step": full_backward_hooks,
+    "wandb.watch offline, every 10th step": wandb_watch,
+    "BackPACK norms, every 10th step": backpack_norms,
+}
 
 
 def main(rounds=40):
-    for name, make, count in (("MLP 10 × 64", perceptron, 50), ("transformer 4 × 128", transformer, 10)):
+    for name, make, count in (
+        ("MLP 10 × 64", perceptron, 50),
+        ("transformer 4 × 128", transformer, 10),
+    ):
         for way, wrap in WAYS.items():
             try:
                 with contextlib.ExitStack() as stack:

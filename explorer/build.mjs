@@ -1,11 +1,23 @@
 // Two bundles from one source: an ES module for anywidget, and a plain script for the site,
 // which also works from file:// where browsers refuse modules.
-import { build } from 'esbuild';
+
 import { cp, mkdir } from 'node:fs/promises';
+import { build } from 'esbuild';
 
 const out = process.argv[2] ?? '..';
 const common = { bundle: true, minify: true, target: 'es2020', legalComments: 'none' };
-for (const folder of ['gradbook', 'assets/static']) await mkdir(`${out}/${folder}`, { recursive: true });
-await build({ ...common, entryPoints: ['src/explorer.mjs'], format: 'esm', outfile: `${out}/gradbook/explorer.mjs` });
-await build({ ...common, entryPoints: ['src/page.mjs'], format: 'iife', outfile: `${out}/assets/static/explorer.js` });
-await cp('src/explorer.css', `${out}/gradbook/explorer.css`);
+for (const folder of ['gradbook/show', 'assets/static'])
+  await mkdir(`${out}/${folder}`, { recursive: true });
+await build({
+  ...common,
+  entryPoints: ['src/explorer.mjs'],
+  format: 'esm',
+  outfile: `${out}/gradbook/show/explorer.mjs`,
+});
+await build({
+  ...common,
+  entryPoints: ['src/page.mjs'],
+  format: 'iife',
+  outfile: `${out}/assets/static/explorer.js`,
+});
+await cp('src/explorer.css', `${out}/gradbook/show/explorer.css`);

@@ -6,7 +6,13 @@ from numbers import Integral
 
 def check_whole(least=1, most=None, **named):
     for name, value in named.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least or most and value > most:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, Integral)
+            or value < least
+            or most
+            and value > most
+        ):
             span = f"from {least} to {most}" if most else f"from {least} on"
             raise ValueError(f"{name} is {value!r}; it must be a whole number {span}")
 
@@ -30,10 +36,15 @@ def check_positive(**named):
 
 
 def whole_variable(variable, example):
-    """The whole number in an environment variable; 0 if it is not set.  Raises ValueError for anything else."""
+    """The whole number in an environment variable; 0 if it is not set.
+
+    Raises ValueError for anything else.
+    """
     value = os.environ.get(variable) or "0"
     if not value.isdecimal():
-        raise ValueError(f"{variable} is {value!r}; it must be a whole number from 0 on, such as {example}")
+        raise ValueError(
+            f"{variable} is {value!r}; it must be a whole number from 0 on, such as {example}"
+        )
     return int(value)
 
 

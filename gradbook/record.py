@@ -4,41 +4,70 @@ Results are xarray data sets whose axes and quantities have the names below; ``d
 its label.  ``pack`` turns a data set into a small JSON value and ``unpack`` brings it back.
 """
 
+from __future__ import annotations
+
 import base64
 import math
 import zlib
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 
-__all__ = ["LABELS", "describe", "spread", "pack", "unpack"]
+XArray = TypeVar("XArray", xr.Dataset, xr.DataArray)
+
+__all__ = [
+    "LABELS",
+    "describe",
+    "spread",
+    "relative_to_top",
+    "growth_per_layer",
+    "keep_places",
+    "pack",
+    "unpack",
+]
 
 LABELS = {
-    "activation": "activation φ", "init": "initialization", "depth": "hidden layers L", "width": "units per layer n",
-    "sigma_w": "weight scale σ_w", "sigma_b": "bias scale σ_b", "lr": "learning rate", "seed": "seed",
-    "step": "step", "layer": "layer l (1 = next to the input)",
-    "loss": "training loss", "accuracy": "accuracy",
-    "signal": "backpropagated signal |δ|", "grad_norm": "weight gradient |∂L/∂W|",
-    "example_grad_norm": "weight gradient of one example", "activation_rms": "root mean square of h",
+    "activation": "activation φ",
+    "init": "initialization",
+    "depth": "hidden layers L",
+    "width": "units per layer n",
+    "sigma_w": "weight scale σ_w",
+    "sigma_b": "bias scale σ_b",
+    "lr": "learning rate",
+    "seed": "seed",
+    "step": "step",
+    "layer": "layer l (1 = next to the input)",
+    "loss": "training loss",
+    "accuracy": "accuracy",
+    "signal": "backpropagated signal |δ|",
+    "grad_norm": "weight gradient |∂L/∂W|",
+    "example_grad_norm": "weight gradient of one example",
+    "activation_rms": "root mean square of h",
     "overflow_layer": "first layer with a value that is not finite (0: none)",
     "diverged": "loss is not finite",
 }
 
 
-def describe(data):
+def describe(data: XArray) -> XArray:
     """``data`` with a ``long_name`` on every axis and quantity of the vocabulary that has none."""
     for name in data.variables:
         data[name].attrs.setdefault("long_name", LABELS.get(str(name), str(name)))
     return data
 
 
-def spread(data, over="seed"):
-    """Median of every quantity over the axis ``over``, with ``…_low`` and ``…_high``, the least and the largest.
+def spread(data: xr.Dataset, over: str = "seed") -> xr.Dataset:
+    """Median of every quantity over the axis ``over``, with ``…_low`` and ``…_high``, the least and
+    the largest.
 
-    Values that are not finite take part: a diverged network pulls ``high`` to inf, and NaN counts as inf.
+    Values that are not finite take part: a diverged network pulls ``high`` to inf, and NaN counts
+    as inf.
     """
     if over not in data.dims:
-        raise ValueError(f"axis {over!r} is not in the data, whose axes are {', '.join(map(str, data.dims))}")
+        raise ValueError(
+            f"axis {over!r} is not in the data, whose axes are {', '.join(map(str, data.dims))}"
+        )
     out = {}
     for name, value in data.data_vars.items():
         if over not in value.dims:
@@ -50,11 +79,91 @@ def spread(data, over="seed"):
     return describe(xr.Dataset(out, attrs=data.attrs))
 
 
+def relative_to_top(quantity: xr.DataArray, depth: int | None = None) -> xr.DataArray:
+    """``quantity`` (…, layer) of the hidden layers, divided by its value in the last of them."""
+    depth = quantity.depth if depth is None else depth
+    top = quantity.where(quantity.layer == depth).sum("layer", skipna=True, min_count=1)
+    return (quantity / top).where(quantity.layer <= depth)
+
+
+def growth_per_layer(profile: xr.DataArray) -> xr.DataArray:
+    """Geometric mean of profile(l)/profile(l+1): the factor per layer on the way back to the input.
+
+    Steps from or to 0, infinity or NaN are left out.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = np.log(profile)
+        step = log.shift(layer=1) - log
+    return np.exp(step.where(np.isfinite(step)).mean("layer"))
+
+
+def keep_places(data: xr.Dataset, depths: Sequence[int], places: int) -> xr.Dataset:
+    """Replace the axis ``layer`` by ``places`` layers, evenly spaced, for each depth."""
+    rows = []
+    for L in depths:
+        layers = np.unique(np.linspace(1, L, min(L, places)).round().astype(int))
+        here = data.sel(depth=[L], layer=layers).rename(layer="place")
+        here["layer"] = (("depth", "place"), layers[None].astype(float))
+        rows.append(here.assign_coords(place=np.arange(len(layers))))
+    return xr.concat(
+        rows, "depth", join="outer", data_vars="minimal", coords="minimal", compat="override"
+    )
+
+
 TOP, ZERO, INF, NAN = 65530, 65531, 65532, 65533  # codes above TOP are not on the scale
 
 
+def pack(data: xr.Dataset) -> dict[str, Any]:
+    """``data`` as a JSON value; numbers keep about 5 digits of their range, or of its logarithm.
+
+    Quantities that span more than a factor of 100 are kept on a logarithmic scale.  Text quantities
+    and axes are kept exactly.
+
+    >>> packed = pack(xr.Dataset({"loss": ("step", [2.3, 0.1, 0.0])}, {"step": [0, 10, 20]}))
+    >>> unpack(packed).loss.values.round(3).tolist()
+    [2.3, 0.1, 0.0]
+    """
+
+    def one(variable):
+        if variable.dtype.kind in "UOT":
+            words = sorted(set(variable.values.reshape(-1).tolist()))
+            codes = [words.index(v) for v in variable.values.reshape(-1).tolist()]
+            return {"dims": list(variable.dims), "words": words, "codes": codes}
+        return {"dims": list(variable.dims), **_encode(variable.values)}
+
+    axes = {str(d): data[d].values.tolist() for d in data.dims}
+    labels = {
+        str(v): data[v].attrs["long_name"]
+        for v in [*data.dims, *data.data_vars]
+        if "long_name" in data[v].attrs
+    }
+    return {
+        "axes": axes,
+        "labels": labels,
+        "values": {str(k): one(v) for k, v in data.data_vars.items()},
+    }
+
+
+def unpack(packed: dict[str, Any]) -> xr.Dataset:
+    """The data set that :func:`pack` made ``packed`` from."""
+    axes = packed["axes"]
+    values = {}
+    for name, p in packed["values"].items():
+        shape = [len(axes[d]) for d in p["dims"]]
+        flat = (
+            np.array(p["words"])[p["codes"]].reshape(shape) if "words" in p else _decode(p, shape)
+        )
+        values[name] = (p["dims"], flat)
+    data = xr.Dataset(values, axes)
+    for name, label in packed["labels"].items():
+        data[name].attrs["long_name"] = label
+    return data
+
+
 def _encode(values):
-    """Numbers as uint16 on a linear or logarithmic scale, with codes of their own for 0, ∞ and NaN."""
+    """Numbers as uint16 on a linear or logarithmic scale, with codes of their own for 0, ∞ and
+    NaN.
+    """
     values = np.asarray(values, float).reshape(-1)
     finite = values[np.isfinite(values)]
     size = abs(finite[finite != 0])
@@ -62,7 +171,9 @@ def _encode(values):
     kept = np.log(size) if log else finite
     low, high = (float(kept.min()), float(kept.max())) if kept.size else (0.0, 0.0)
     if not math.isfinite(high / 2 - low / 2) or abs(high / 2 - low / 2) > 8e307:
-        raise ValueError(f"a quantity runs from {low:g} to {high:g}; pack() needs a range below 1.6e308")
+        raise ValueError(
+            f"a quantity runs from {low:g} to {high:g}; pack() needs a range below 1.6e308"
+        )
     span = high - low if high > low else 1.0
     if not log and span <= TOP and (kept == kept.round()).all():
         span = TOP  # whole numbers stay whole
@@ -75,8 +186,15 @@ def _encode(values):
         raise ValueError("a quantity is −inf; pack() keeps finite numbers, 0, inf and NaN")
     if log:
         codes[values == 0] = ZERO
-    halves = codes.view(np.uint8).reshape(-1, 2).T  # all low bytes, then all high bytes: packs better
-    return {"log": log, "low": low, "span": span, "data": base64.b64encode(zlib.compress(halves.tobytes(), 9)).decode()}
+    halves = (
+        codes.view(np.uint8).reshape(-1, 2).T
+    )  # all low bytes, then all high bytes: packs better
+    return {
+        "log": log,
+        "low": low,
+        "span": span,
+        "data": base64.b64encode(zlib.compress(halves.tobytes(), 9)).decode(),
+    }
 
 
 def _decode(packed, shape):
@@ -88,39 +206,3 @@ def _decode(packed, shape):
     for code, value in ((ZERO, 0.0), (INF, math.inf), (NAN, math.nan)):
         values = np.where(codes == code, value, values)
     return values
-
-
-def pack(data):
-    """``data`` as a JSON value; numbers keep about 5 digits of their range, or of its logarithm.
-
-    Quantities that span more than a factor of 100 are kept on a logarithmic scale.  Text quantities
-    and axes are kept exactly.
-
-    >>> packed = pack(xr.Dataset({"loss": ("step", [2.3, 0.1, 0.0])}, {"step": [0, 10, 20]}))
-    >>> unpack(packed).loss.values.round(3).tolist()
-    [2.3, 0.1, 0.0]
-    """
-    def one(variable):
-        if variable.dtype.kind in "UOT":
-            words = sorted(set(variable.values.reshape(-1).tolist()))
-            codes = [words.index(v) for v in variable.values.reshape(-1).tolist()]
-            return {"dims": list(variable.dims), "words": words, "codes": codes}
-        return {"dims": list(variable.dims), **_encode(variable.values)}
-
-    axes = {str(d): data[d].values.tolist() for d in data.dims}
-    labels = {str(v): data[v].attrs["long_name"] for v in [*data.dims, *data.data_vars] if "long_name" in data[v].attrs}
-    return {"axes": axes, "labels": labels, "values": {str(k): one(v) for k, v in data.data_vars.items()}}
-
-
-def unpack(packed):
-    """The data set that :func:`pack` made ``packed`` from."""
-    axes = packed["axes"]
-    values = {}
-    for name, p in packed["values"].items():
-        shape = [len(axes[d]) for d in p["dims"]]
-        flat = np.array(p["words"])[p["codes"]].reshape(shape) if "words" in p else _decode(p, shape)
-        values[name] = (p["dims"], flat)
-    data = xr.Dataset(values, axes)
-    for name, label in packed["labels"].items():
-        data[name].attrs["long_name"] = label
-    return data

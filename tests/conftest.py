@@ -1,22 +1,37 @@
-"""A headless browser, and the built site on loopback; both are skipped in plain words where they are missing."""
+"""A headless browser, and the built site on loopback; both are skipped in plain words where they
+are missing.
+"""
 
 import functools
 import gzip
+import hashlib
 import http.server
 import os
 import re
 import shutil
+import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-MOVED = [os.environ.pop(name, "") for name in ("GRADBOOK_SEED_OFFSET", "GRADBOOK_NUDGE")]  # for the book; the package is tested with the seeds as they stand
-SITE = Path(__file__).resolve().parent.parent / "_build/html"
+MOVED = [
+    os.environ.pop(name, "") for name in ("GRADBOOK_SEED_OFFSET", "GRADBOOK_NUDGE")
+]  # for the book; the package is tested with the seeds as they stand
+ROOT = Path(__file__).resolve().parent.parent
+SITE = ROOT / "_build/html"
 BELOW = "/gradients-that-flow/"  # where the site is published
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 settings.register_profile("book", deadline=None)  # speed is a matter of benchmarks
 settings.load_profile("book")
@@ -26,14 +41,44 @@ settings.load_profile("book")
 def browser():
     from playwright.sync_api import sync_playwright
 
-    names = [os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]  # the first starts three times as fast
+    names = [
+        os.environ.get("CHROMIUM", ""),
+        "chromium-headless-shell",
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+    ]  # the first starts three times as fast
     found = next(filter(None, (shutil.which(name) for name in names if name)), None)
     if not found:
-        pytest.skip("no Chromium was found: install it (Debian: apt install chromium) or name it in $CHROMIUM")
+        pytest.skip(
+            "no Chromium was found: install it (Debian: "
+            "apt install chromium) or name it in $CHROMIUM"
+        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def tools():
+    """The folder of Node's tools as explorer/package-lock.json names them, installed once."""
+    if not shutil.which("npm"):
+        pytest.skip("Node.js is not installed: the figures' script and the types are not checked")
+    lock = (ROOT / "explorer/package-lock.json").read_bytes()
+    folder = ROOT / "_build/tools" / hashlib.sha256(lock).hexdigest()[:12]
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=folder.parent))
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copy(ROOT / "explorer" / name, fresh)
+        quiet = ("--no-audit", "--no-fund", "--silent")
+        subprocess.run(["npm", "ci", *quiet], cwd=fresh, check=True)
+        try:
+            fresh.rename(folder)
+        except OSError:  # another process was first
+            shutil.rmtree(fresh)
+    return folder / "node_modules"
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +93,9 @@ def site():
         def translate_path(self, path):  # the same site once more, below an address
             return super().translate_path(path.replace(BELOW, "/", 1))
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=SITE)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -57,8 +104,19 @@ def site():
 
 def weight(page):
     """Bytes that the page loaded, as a server sends them (compressed), without mathematics."""
-    files = {SITE / url.split(BELOW)[-1].split("?")[0] for url in page.loaded if url.startswith("http") and "mathjax" not in url}
-    return sum(len(f.read_bytes() if f.suffix in (".woff", ".woff2", ".png") else gzip.compress(f.read_bytes())) for f in files)
+    files = {
+        SITE / url.split(BELOW)[-1].split("?")[0]
+        for url in page.loaded
+        if url.startswith("http") and "mathjax" not in url
+    }
+    return sum(
+        len(
+            f.read_bytes()
+            if f.suffix in (".woff", ".woff2", ".png")
+            else gzip.compress(f.read_bytes())
+        )
+        for f in files
+    )
 
 
 def alive(page):
@@ -71,7 +129,9 @@ def alive(page):
 
 @pytest.fixture
 def visit(browser):
-    """``visit(address, **context)`` opens a page; the browser's complaints are in ``page.complaints``, addresses in ``page.loaded``."""
+    """``visit(address, **context)`` opens a page; the browser's complaints are in
+    ``page.complaints``, addresses in ``page.loaded``.
+    """
     contexts = []
 
     def open_page(address, *, mathematics=True, **options):
@@ -90,10 +150,19 @@ def visit(browser):
 
         context.route("**/*", guard)
         if not mathematics:  # typesetting takes longer than the rest of a page
-            context.route(re.compile("/mathjax/"), lambda route: route.fulfill(content_type="text/javascript", body=""))
-        page.on("console", lambda m: page.complaints.append(f"console: {m.text}") if m.type == "error" else None)
+            context.route(
+                re.compile("/mathjax/"),
+                lambda route: route.fulfill(content_type="text/javascript", body=""),
+            )
+        page.on(
+            "console",
+            lambda m: page.complaints.append(f"console: {m.text}") if m.type == "error" else None,
+        )
         page.on("pageerror", lambda e: page.complaints.append(f"script: {e}"))
-        page.on("response", lambda r: page.complaints.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
+        page.on(
+            "response",
+            lambda r: page.complaints.append(f"{r.status}: {r.url}") if r.status >= 400 else None,
+        )
         page.goto(address, wait_until="load")
         return page
 

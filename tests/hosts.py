@@ -1,7 +1,8 @@
-"""The hosts that are not ours: Binder's files step by step, Colab's versions, the classic Notebook (make test-hosts).
+"""The hosts that are not ours: Binder's files step by step, Colab's versions, the classic Notebook
+(make test-hosts).
 
-``python tests/hosts.py [binder] [colab] [classic] [--python PYTHON] [--torch VERSION]``: each in a new environment.  ``--torch`` takes
-another PyTorch where Colab's own cannot be had.
+``python tests/hosts.py [binder] [colab] [classic] [--python PYTHON] [--torch VERSION]``: each in a
+new environment.  ``--torch`` takes another PyTorch where Colab's own cannot be had.
 """
 
 import argparse
@@ -26,15 +27,31 @@ def environment(folder, python):
 
 
 def pip(python, *arguments):
-    return subprocess.run([python, "-m", "pip", "--disable-pip-version-check", *arguments], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [python, "-m", "pip", "--disable-pip-version-check", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def execute(python, chapters):
     """Run these notebooks on ``python``'s kernel; an assertion that fails, fails here."""
     for path in chapters:
         start, kernel = time.monotonic(), AsyncKernelManager()
-        kernel.kernel_spec.argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        NotebookClient(nbformat.read(path, 4), km=kernel, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+        kernel.kernel_spec.argv = [
+            str(python),
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+        ]
+        NotebookClient(
+            nbformat.read(path, 4),
+            km=kernel,
+            timeout=600,
+            resources={"metadata": {"path": str(path.parent)}},
+        ).execute()
         print(f"  {path.stem}: {time.monotonic() - start:.0f} s", flush=True)
 
 
@@ -43,42 +60,85 @@ def binder(folder, python, torch):
     subprocess.run(["git", "clone", "-q", ROOT, folder / "book"], check=True)
     book, made = folder / "book", environment(folder / "env", python)
     wanted = (book / ".binder/runtime.txt").read_text().strip()
-    has = subprocess.run([made, "-c", "import sys; print('python-%d.%d' % sys.version_info[:2])"], capture_output=True, text=True).stdout.strip()
+    has = subprocess.run(
+        [made, "-c", "import sys; print('python-%d.%d' % sys.version_info[:2])"],
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
     assert wanted == has, f"Binder would run {wanted}, this is {has}: choose it with --python"
     pip(made, "install", "-r", book / ".binder/requirements.txt")
-    subprocess.run([book / ".binder/postBuild"], cwd=book, env=os.environ | {"PATH": f"{made.parent}:{os.environ['PATH']}"}, check=True, capture_output=True)
+    subprocess.run(
+        [book / ".binder/postBuild"],
+        cwd=book,
+        env=os.environ | {"PATH": f"{made.parent}:{os.environ['PATH']}"},
+        check=True,
+        capture_output=True,
+    )
     print("Binder: pip check says", pip(made, "check").strip())
     subprocess.run([made, "-m", "jupyterlab", "--version"], check=True, capture_output=True)
     execute(made, sorted(book.glob("chapters/*/*.ipynb"))[:1])
 
 
 def colab(folder, python, torch):
-    """Colab's versions, then the package as a chapter's first cell installs it: nothing that was there moves."""
-    made, constraints = environment(folder / "env", python), (ROOT / "tests/colab-constraints.txt").read_text()
-    wanted = [line.split("==")[0] + f"=={torch}" if torch and line.startswith("torch=") else line for line in constraints.splitlines() if "==" in line]
+    """Colab's versions, then the package as a chapter's first cell installs it: nothing that was
+    there moves.
+    """
+    made = environment(folder / "env", python)
+    constraints = (ROOT / "tests/colab-constraints.txt").read_text()
+    wanted = [
+        line.split("==")[0] + f"=={torch}" if torch and line.startswith("torch=") else line
+        for line in constraints.splitlines()
+        if "==" in line
+    ]
     pip(made, "install", *wanted, "ipykernel")
     before = {*pip(made, "freeze").split("\n")}
     pip(made, "install", ROOT)
     after = {*pip(made, "freeze").split("\n")}
     assert before <= after, f"moved: {before - after}"
-    print("Colab: added", ", ".join(sorted(line.split(" @")[0] for line in after - before)), "and moved nothing;", pip(made, "check").strip())
+    print(
+        "Colab: added",
+        ", ".join(sorted(line.split(" @")[0] for line in after - before)),
+        "and moved nothing;",
+        pip(made, "check").strip(),
+    )
     execute(made, CHAPTERS)
 
 
 def classic(folder, python, torch):
     """Notebook 6 and ipywidgets 7.7, driven by a browser."""
     made = environment(folder / "env", python)
-    pip(made, "install", "torch==" + (torch or "2.13.0"), "notebook==6.5.7", "ipywidgets==7.7.1", "ipython==7.34.0", "anywidget==0.9.21", "setuptools")
+    pip(
+        made,
+        "install",
+        "torch==" + (torch or "2.13.0"),
+        "notebook==6.5.7",
+        "ipywidgets==7.7.1",
+        "ipython==7.34.0",
+        "anywidget==0.9.21",
+        "setuptools",
+    )
     pip(made, "install", ROOT)
-    subprocess.run([sys.executable, "-m", "pytest", "-q", "-rs", "tests/test_kernel.py"], cwd=ROOT, env=os.environ | {"GRADBOOK_CLASSIC": str(made)}, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", "tests/test_kernel.py"],
+        cwd=ROOT,
+        env=os.environ | {"GRADBOOK_CLASSIC": str(made)},
+        check=True,
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("hosts", nargs="*", choices=["binder", "colab", "classic", []], default=["binder", "colab", "classic"])
+    parser.add_argument(
+        "hosts",
+        nargs="*",
+        choices=["binder", "colab", "classic", []],
+        default=["binder", "colab", "classic"],
+    )
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--torch")
     given = parser.parse_args()
     for host in given.hosts:
         with tempfile.TemporaryDirectory() as folder:
-            {"binder": binder, "colab": colab, "classic": classic}[host](Path(folder), given.python, given.torch)
+            {"binder": binder, "colab": colab, "classic": classic}[host](
+                Path(folder), given.python, given.torch
+            )

@@ -7,21 +7,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import agree
+import book
 import nbformat
+import notebooks
 import pytest
+import replicate
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "assets"))
-import agree  # noqa: E402
-import book  # noqa: E402
-import notebooks  # noqa: E402
-import replicate  # noqa: E402
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*/*.ipynb"))
 
 
-@pytest.mark.parametrize("path", notebooks.notebooks(), ids=lambda p: p.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "path", notebooks.notebooks(), ids=lambda p: p.relative_to(ROOT).as_posix()
+)
 def test_generated_cells_are_up_to_date(path):
     """Set-up cells and claim tables: `make sync` writes them."""
     notebook = nbformat.read(path, 4)
@@ -30,9 +31,13 @@ def test_generated_cells_are_up_to_date(path):
     assert {cell.id: cell.source for cell in notebook.cells if cell.id in expected} == expected
 
 
-@pytest.mark.parametrize("path", notebooks.notebooks(), ids=lambda p: p.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "path", notebooks.notebooks(), ids=lambda p: p.relative_to(ROOT).as_posix()
+)
 def test_notebooks_store_text_only(path):
-    """`make outputs` stores them; a cell that prints has a stored output, or nbval would compare nothing."""
+    """`make outputs` stores them; a cell that prints has a stored output, or nbval would compare
+    nothing.
+    """
     for cell in nbformat.read(path, 4).cells:
         if cell.cell_type == "code":
             stored = nbformat.from_dict(cell)
@@ -42,28 +47,37 @@ def test_notebooks_store_text_only(path):
                 assert cell.outputs, f"{cell.id} prints, but no output is stored"
 
 
-@pytest.mark.parametrize("path", notebooks.notebooks(), ids=lambda p: p.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "path", notebooks.notebooks(), ids=lambda p: p.relative_to(ROOT).as_posix()
+)
 def test_two_builds_give_the_same_texts(path, site):
-    """One build stored its texts in the notebook, the other is the site's: the same words, and numbers that agree. Nothing on the site is a warning."""
-    from conftest import MOVED
+    """One build stored its texts in the notebook, the other is the site's: the same words, and
+    numbers that agree. Nothing on the site is a warning.
+    """
     from jupyter_cache import get_cache
+
+    from conftest import MOVED
 
     if MOVED[0]:
         pytest.skip("the site was built with other seeds: it prints other numbers")
     stored = nbformat.read(path, 4)
     cache = get_cache(ROOT / "_build/.jupyter_cache")
     built = cache.get_cache_bundle(cache.match_cache_notebook(stored).pk).nb
-    for before, after in zip(*([c for c in nb.cells if c.cell_type == "code"] for nb in (stored, built)), strict=True):
+    for before, after in zip(
+        *([c for c in nb.cells if c.cell_type == "code"] for nb in (stored, built)), strict=True
+    ):
         assert not [o.text for o in after.outputs if o.get("name") == "stderr"], after.id
         notebooks.text_only(after)
         agree.settled_outputs(after.outputs, before.outputs, agree.tolerance_of(before))
-        assert [o.get("text") or o.get("data") for o in before.outputs] == [o.get("text") or o.get("data") for o in after.outputs], before.id
+        assert [o.get("text") or o.get("data") for o in before.outputs] == [
+            o.get("text") or o.get("data") for o in after.outputs
+        ], before.id
 
 
 def test_all_claims_are_there_once():
     ids = [claim["id"] for claim in notebooks.claims()]
     assert len(ids) == len(set(ids)) == 193
-    assert all(claim["source"] == f'00{claim["id"][1]}' for claim in notebooks.claims())
+    assert all(claim["source"] == f"00{claim['id'][1]}" for claim in notebooks.claims())
 
 
 def test_bibliography_is_up_to_date():
@@ -75,52 +89,93 @@ def test_claims_are_decided_by_a_cell_that_exists(claim):
     assert claim["verdict"] in notebooks.VERDICTS
     assert all(claim[field] for field in ("source", "section", "claim", "original", "chapter"))
     if claim["verdict"] == "undecided":
-        assert "correct" not in claim and not (ROOT / "chapters" / f'{claim["chapter"]}.ipynb').exists()
+        assert (
+            "correct" not in claim
+            and not (ROOT / "chapters" / f"{claim['chapter']}.ipynb").exists()
+        )
         return
     assert claim["correct"]
-    path = ROOT / "chapters" / f'{claim["chapter"]}.ipynb'
+    path = ROOT / "chapters" / f"{claim['chapter']}.ipynb"
     cells = {cell.id: cell for cell in nbformat.read(path, 4).cells}
-    assert claim["cell"] in cells, f'{path.name} has no cell {claim["cell"]!r}'
-    if cells[claim["cell"]].cell_type == "markdown":  # a paper was looked up, or the statement is not one
+    assert claim["cell"] in cells, f"{path.name} has no cell {claim['cell']!r}"
+    # a paper was looked up, or the statement is not one
+    if cells[claim["cell"]].cell_type == "markdown":
         assert claim["cell"] == "references" and not claim["figure"]
         return
-    stored = "\n".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in cells[claim["cell"]].outputs)
+    stored = "\n".join(
+        o.get("text") or o.get("data", {}).get("text/plain", "")
+        for o in cells[claim["cell"]].outputs
+    )
     lines = [" ".join(line.split()) for line in stored.splitlines()]
-    assert claim["figure"] in lines, f'cell {claim["cell"]} does not print the line {claim["figure"]!r}'
+    assert claim["figure"] in lines, (
+        f"cell {claim['cell']} does not print the line {claim['figure']!r}"
+    )
 
 
 def test_the_table_of_replication_is_that_of_these_notebooks():
     """Whoever changes a notebook's code runs it again in every variant."""
     found = notebooks.replication()
     rows = found["notebooks"]
-    codes = {replicate.name_of(path): replicate.code_of(nbformat.read(path, 4)) for path in notebooks.notebooks()}
+    codes = {
+        replicate.name_of(path): replicate.code_of(nbformat.read(path, 4))
+        for path in notebooks.notebooks()
+    }
     stale = {name for name, code in codes.items() if rows.get(name, {}).get("code") != code}
-    assert not stale, f"run: make replicate NOTEBOOKS=\"{' '.join(name + '.ipynb' for name in sorted(stale))}\""
+    assert not stale, (
+        f'run: make replicate NOTEBOOKS="{" ".join(name + ".ipynb" for name in sorted(stale))}"'
+    )
     assert set(rows) == set(codes)
-    assert found["variants"] == {name: " ".join(f"{k}={v}" for k, v in variant.items()) for name, variant in replicate.VARIANTS.items()}
-    assert all(re.fullmatch("[0-9a-f]{8}|cannot run here", mark) for marks in found["fingerprints"].values() for mark in marks.values())
+    assert found["variants"] == {
+        name: " ".join(f"{k}={v}" for k, v in variant.items())
+        for name, variant in replicate.VARIANTS.items()
+    }
+    assert all(
+        re.fullmatch("[0-9a-f]{8}|cannot run here", mark)
+        for marks in found["fingerprints"].values()
+        for mark in marks.values()
+    )
     assert {row["machine"] for row in rows.values()} <= set(found["fingerprints"])
 
 
 def test_the_tests_run_the_notebooks_in_a_variant_of_the_table():
-    assert f"ELSEWHERE = {' '.join(f'{k}={v}' for k, v in list(replicate.VARIANTS.values())[-1].items())}\n" in (ROOT / "Makefile").read_text("utf-8")
+    assert (
+        f"ELSEWHERE = "
+        f"{' '.join(f'{k}={v}' for k, v in list(replicate.VARIANTS.values())[-1].items())}\n"
+        in (ROOT / "Makefile").read_text("utf-8")
+    )
 
 
-@pytest.mark.parametrize("claim", [c for c in notebooks.claims() if c["verdict"] != "undecided"], ids=lambda c: c["id"])
+@pytest.mark.parametrize(
+    "claim", [c for c in notebooks.claims() if c["verdict"] != "undecided"], ids=lambda c: c["id"]
+)
 def test_a_verdict_was_repeated_in_every_variant(claim):
     cells = notebooks.deciding(claim)
     if claim["cell"] == "references":  # looked up
         assert not cells and notebooks.repeated(claim, notebooks.replication()) is None
         return
-    assert any(re.search(r"\bassert |raise AssertionError|assert_allclose", cell.source) for cell in cells), f"{claim['cell']} asserts nothing: what could refute it?"
+    assert any(
+        re.search(r"\bassert |raise AssertionError|assert_allclose", cell.source) for cell in cells
+    ), f"{claim['cell']} asserts nothing: what could refute it?"
     held, ran = notebooks.repeated(claim, notebooks.replication())
-    assert held == ran >= 4, f"{claim['cell']} held in {held} of {ran} variants: what does it really say?"
+    assert held == ran >= 4, (
+        f"{claim['cell']} held in {held} of {ran} variants: what does it really say?"
+    )
 
 
 def test_what_came_out_differently_is_counted():
     claim = next(c for c in notebooks.claims() if c["id"] == "D4-01")
-    row = {"repeats": {"AVX2": "as it is"}, "failed": {"SSE": {claim["cell"]: "seen"}, "nudge 1": {"real-data": "another cell"}, "nudge 2": {"(kernel)": "killed"}}}
-    found = {"variants": dict.fromkeys(["as it is", "AVX2", "SSE", "nudge 1", "nudge 2"]), "notebooks": {"chapters/1-gradient-descent/gradient-descent": row}}
+    row = {
+        "repeats": {"AVX2": "as it is"},
+        "failed": {
+            "SSE": {claim["cell"]: "seen"},
+            "nudge 1": {"real-data": "another cell"},
+            "nudge 2": {"(kernel)": "killed"},
+        },
+    }
+    found = {
+        "variants": dict.fromkeys(["as it is", "AVX2", "SSE", "nudge 1", "nudge 2"]),
+        "notebooks": {"chapters/1-gradient-descent/gradient-descent": row},
+    }
     assert notebooks.repeated(claim, found) == (2, 4)
     assert notebooks.repeated(claim, {"variants": {}, "notebooks": {}}) is None
 
@@ -137,7 +192,7 @@ def test_every_chapter_is_in_the_table_of_contents_and_has_solutions():
 def test_every_exercise_is_asked_and_solved():
     import tomllib
 
-    exercises = tomllib.loads((ROOT / "gradbook/exercises.toml").read_text("utf-8"))
+    exercises = tomllib.loads((ROOT / "gradbook/show/exercises.toml").read_text("utf-8"))
     asked = "".join(p.read_text("utf-8") for p in CHAPTERS)
     solved = "".join(p.read_text("utf-8") for p in (ROOT / "teaching/solutions").glob("*.ipynb"))
     for name in exercises:
@@ -145,35 +200,25 @@ def test_every_exercise_is_asked_and_solved():
 
 
 def test_imports_keep_their_layers():
-    run = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stdout
 
 
-@pytest.mark.skipif(not shutil.which("npm"), reason="Node.js is not installed: the figures' script cannot be rebuilt")
-def test_bundle_is_what_the_sources_give(tmp_path):
-    for name in ("package.json", "package-lock.json", ".npmrc", "build.mjs", "src"):
-        source = ROOT / "explorer" / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=tmp_path, check=True)
+def test_bundle_is_what_the_sources_give(tools, tmp_path):
+    shutil.copytree(ROOT / "explorer/src", tmp_path / "src")
+    shutil.copy(ROOT / "explorer/build.mjs", tmp_path)
+    (tmp_path / "node_modules").symlink_to(tools)
     subprocess.run(["node", "build.mjs", "out"], cwd=tmp_path, check=True)
-    for name in ("gradbook/explorer.mjs", "gradbook/explorer.css", "assets/static/explorer.js"):
-        assert (tmp_path / "out" / name).read_bytes() == (ROOT / name).read_bytes(), f"{name} is stale: run `make explorer`"
+    script, style = "gradbook/show/explorer.mjs", "gradbook/show/explorer.css"
+    for name in (script, style, "assets/static/explorer.js"):
+        made = (tmp_path / "out" / name).read_bytes()
+        assert made == (ROOT / name).read_bytes(), f"{name} is stale: run `make explorer`"
 
 
 def test_bundles_are_small():
     import gzip
 
-    for name in ("gradbook/explorer.mjs", "assets/static/explorer.js"):
+    for name in ("gradbook/show/explorer.mjs", "assets/static/explorer.js"):
         assert len(gzip.compress((ROOT / name).read_bytes())) < 40_000
-
-
-def test_wheel_holds_data_and_script(tmp_path):
-    import zipfile
-
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "gradbook", tmp_path / "gradbook", ignore=shutil.ignore_patterns("__pycache__"))
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, tmp_path], check=True)
-    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert {"gradbook/digits.npz", "gradbook/explorer.mjs", "gradbook/explorer.css", "gradbook/exercises.toml"} <= set(names)
-    assert not [n for n in names if n.startswith(("tests", "chapters", "assets"))]

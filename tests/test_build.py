@@ -1,4 +1,6 @@
-"""The build's bad days, on a book of three small notebooks: each ends in one sentence, and what was done stays done."""
+"""The build's bad days, on a book of three small notebooks: each ends in one sentence, and what was
+done stays done.
+"""
 
 import os
 import shutil
@@ -17,31 +19,51 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def small(tmp_path):
-    """A checkout with this book's build script and pages of its own; ``small(a=[…])`` writes a notebook of these cells."""
+    """A checkout with this book's build script and pages of its own; ``small(a=[…])`` writes a
+    notebook of these cells.
+    """
     root = tmp_path / "book"
-    shutil.copytree(ROOT / "assets", root / "assets", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("assets", "publish"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "_config.yml", root)
     (root / "gradbook").symlink_to(ROOT / "gradbook")
     (root / "teaching/slides").mkdir(parents=True)
-    shutil.copy(ROOT / "teaching/slides/conf.py", root / "teaching/slides")
     (root / "teaching/slides/index.md").write_text("# Slides\n")
     (root / "chapters").mkdir()
     (root / "chapters/intro.md").write_text("# A small book\n")
 
     def write(**notebooks):
         for name, cells in notebooks.items():
-            made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# {name}"), *map(nbformat.v4.new_code_cell, cells)])
-            made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            made = nbformat.v4.new_notebook(
+                cells=[
+                    nbformat.v4.new_markdown_cell(f"# {name}"),
+                    *map(nbformat.v4.new_code_cell, cells),
+                ]
+            )
+            made.metadata["kernelspec"] = {
+                "name": "python3",
+                "display_name": "Python 3",
+                "language": "python",
+            }
             nbformat.write(made, root / f"chapters/{name}.ipynb")
         pages = "".join(f"  - file: {name}\n" for name in notebooks)
-        (root / "_toc.yml").write_text(f"format: jb-book\nroot: chapters/intro\nparts:\n- caption: All\n  chapters:\n{pages}".replace("file: ", "file: chapters/"))
+        (root / "_toc.yml").write_text(
+            f"format: jb-book\nroot: chapters/intro\nparts:\n- "
+            f"caption: All\n  chapters:\n{pages}".replace("file: ", "file: chapters/")
+        )
         return root
 
     return write
 
 
 def build(root, *, before=(), **options):
-    return subprocess.run([*before, sys.executable, root / "assets/book.py"], capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run(
+        [*before, sys.executable, root / "publish/book.py"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
 
 
 def sentence(run):
@@ -52,32 +74,71 @@ def sentence(run):
 def test_an_interrupted_build_resumes(small, tmp_path):
     ran, wait = tmp_path / "ran", tmp_path / "wait"
     wait.touch()
-    root = small(quick=[f"open({str(ran)!r}, 'a').write('quick '); print('quick')"],
-                 slow=[f"import os, time\nwhile os.path.exists({str(wait)!r}): time.sleep(0.1)", f"open({str(ran)!r}, 'a').write('slow '); print('slow')"])
-    process = subprocess.Popen([sys.executable, root / "assets/book.py"], stderr=subprocess.PIPE, text=True, start_new_session=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    root = small(
+        quick=[f"open({str(ran)!r}, 'a').write('quick '); print('quick')"],
+        slow=[
+            f"import os, time\nwhile os.path.exists({str(wait)!r}): time.sleep(0.1)",
+            f"open({str(ran)!r}, 'a').write('slow '); print('slow')",
+        ],
+    )
+    process = subprocess.Popen(
+        [sys.executable, root / "publish/book.py"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     cached = root / "_build/.jupyter_cache/executed"
     deadline = time.monotonic() + 120
     while not (cached.exists() and any(cached.iterdir())) and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60)[1].strip().endswith("Run make again: chapters that are done are not executed again.")
+    assert (
+        process.communicate(timeout=60)[1]
+        .strip()
+        .endswith("Run make again: chapters that are done are not executed again.")
+    )
     wait.unlink()
     again = build(root)
     assert again.returncode == 0, again.stderr
     assert ran.read_text() == "quick slow "
-    assert all(word in (root / f"_build/html/chapters/{word}.html").read_text() for word in ("quick", "slow"))
+    assert all(
+        word in (root / f"_build/html/chapters/{word}.html").read_text()
+        for word in ("quick", "slow")
+    )
+
+
+@pytest.mark.parametrize("variable", ["GRADBOOK_SEED_OFFSET", "GRADBOOK_NUDGE"])
+def test_a_variable_that_is_no_number_stops_before_anything_is_executed(small, variable):
+    root = small(fine=["1 + 1"])
+    said = sentence(build(root, env=os.environ | {variable: "many"}))
+    assert (
+        said.startswith(f"The book was not built. {variable} is 'many'; it must be a whole number")
+        and "\n" not in said
+    )
+    assert not (root / "_build").exists()
 
 
 def test_a_killed_kernel(small):
     root = small(fine=["1 + 1"], killed=["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"])
     said = sentence(build(root))
-    assert said.startswith("The book was not built. The kernel died in chapters/killed.ipynb: most often there was too little memory.") and "\n" not in said
+    assert (
+        said.startswith(
+            "The book was not built. The kernel died in "
+            "chapters/killed.ipynb: most often there was too little memory."
+        )
+        and "\n" not in said
+    )
 
 
 def test_cells_that_come_out_differently(small):
-    """The reader gets the book: both cells are named at the end, their pages say so, what follows them is there, and a second build says it again."""
-    root = small(wrong=["x = 1", "assert x == 2, 'no'", "print('and on')", "undefined"], fine=["print(1 + 1)"])
+    """The reader gets the book: both cells are named at the end, their pages say so, what follows
+    them is there, and a second build says it again.
+    """
+    root = small(
+        wrong=["x = 1", "assert x == 2, 'no'", "print('and on')", "undefined"],
+        fine=["print(1 + 1)"],
+    )
     made = nbformat.read(root / "chapters/wrong.ipynb", 4)
     made.cells[4].metadata["tags"] = ["hide-cell"]
     nbformat.write(made, root / "chapters/wrong.ipynb")
@@ -86,13 +147,25 @@ def test_cells_that_come_out_differently(small):
         run = build(root)
         assert run.returncode == 3 and "The site is in _build/html" in run.stdout
         assert run.stderr.splitlines() == [
-            "It is complete, but on this machine these cells came out differently, and their pages say so:",
+            "It is complete, but on this machine these cells "
+            "came out differently, and their pages say so:",
             f"chapters/wrong.ipynb, cell 3 ({ids[2]}): assert x == 2, 'no' → AssertionError: no",
-            f"chapters/wrong.ipynb, cell 5 ({ids[4]}): undefined → NameError: name 'undefined' is not defined"]
+            f"chapters/wrong.ipynb, cell 5 ({ids[4]}): undefined "
+            f"→ NameError: name 'undefined' is not defined",
+        ]
         page = (root / "_build/html/chapters/wrong.html").read_text()
         folded = BeautifulSoup(page, "html.parser").select("details.hide")
-        assert len(folded) == 1 and "differently" not in folded[0].text and "undefined" in folded[0].text
-        assert page.count("this came out differently") == 2 and "AssertionError: no" in page and "and on" in page and "Traceback" not in page
+        assert (
+            len(folded) == 1
+            and "differently" not in folded[0].text
+            and "undefined" in folded[0].text
+        )
+        assert (
+            page.count("this came out differently") == 2
+            and "AssertionError: no" in page
+            and "and on" in page
+            and "Traceback" not in page
+        )
     assert "differently" not in (root / "_build/html/chapters/fine.html").read_text()
 
 
@@ -100,7 +173,9 @@ def with_mounts(commands):
     """What to put before a command so that ``commands`` mount something that it alone sees."""
     before = ["unshare", "-rm", "sh", "-ec", f'{commands}; exec "$@"', "sh"]
     if subprocess.run([*before, "true"], capture_output=True).returncode:
-        pytest.skip("unshare and mount are not allowed here: no small disk and no read-only one can be made")
+        pytest.skip(
+            "unshare and mount are not allowed here: no small disk and no read-only one can be made"
+        )
     return before
 
 
@@ -111,30 +186,68 @@ def read_only(root):
 def test_a_full_disk(small):
     root = small(fine=["1 + 1"])
     (root / "_build").mkdir()
-    said = sentence(build(root, before=with_mounts(f"mount -t tmpfs -o size=300k tmpfs {root}/_build")))
+    said = sentence(
+        build(root, before=with_mounts(f"mount -t tmpfs -o size=300k tmpfs {root}/_build"))
+    )
     assert said.startswith("The book was not built. The disk is full") and "\n" not in said
 
 
 def test_a_checkout_that_cannot_be_written(small):
     root = small(fine=["1 + 1"])
     said = sentence(build(root, before=read_only(root)))
-    assert said == f"The book was not built. {root}/_build cannot be written: copy the checkout to a folder of your own."
+    assert (
+        said == f"The book was not built. {root}/_build cannot be "
+        f"written: copy the checkout to a folder of your own."
+    )
 
 
 def test_a_checkout_that_cannot_be_written_has_no_environment_either(tmp_path):
-    for name in ("Makefile", "pyproject.toml", "requirements.txt"):
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
-    run = subprocess.run([*read_only(tmp_path), "make", "-C", tmp_path, "book"], capture_output=True, text=True)
-    assert run.returncode and f"{tmp_path} cannot be written: copy the checkout to a folder of your own.\n" in run.stdout
+    run = subprocess.run(
+        [*read_only(tmp_path), "make", "-C", tmp_path, "book"], capture_output=True, text=True
+    )
+    assert (
+        run.returncode
+        and f"{tmp_path} cannot be written: copy the checkout to a folder of your own.\n"
+        in run.stdout
+    )
 
 
 def test_no_browser_to_print_with(tmp_path):
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'assets')!r}); import pdf; pdf.print_page(pdf.PDF, pdf.PDF)"
-    run = subprocess.run([sys.executable, "-c", code], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
-    assert sentence(run) == "No Chromium was found to print with: install it (Debian: apt install chromium), or name it in CHROMIUM"
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'publish')!r}); "
+        f"import pdf; pdf.print_page(pdf.PDF, pdf.PDF)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (
+        sentence(run) == "No Chromium was found to print with: install it "
+        "(Debian: apt install chromium), or name it in CHROMIUM"
+    )
 
 
 def test_no_browser_to_test_with(tmp_path):
-    run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/test_site.py", "-k", "reduced_motion"],
-                         cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True)
-    assert run.returncode == 0 and "no Chromium was found: install it (Debian: apt install chromium)" in run.stdout
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-rs",
+            "-p",
+            "no:cacheprovider",
+            "tests/test_site.py",
+            "-k",
+            "reduced_motion",
+        ],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (
+        run.returncode == 0
+        and "no Chromium was found: install it (Debian: apt install chromium)" in run.stdout
+    )

@@ -1,7 +1,8 @@
-"""Every page of the built site, decks included: valid HTML, links that lead somewhere, words for every picture, little to load."""
+"""Every page of the built site, decks included: valid HTML, links that lead somewhere, words for
+every picture, little to load.
+"""
 
 import json
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -9,13 +10,23 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+
 from conftest import BELOW
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build/html"
-PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
+PAGES = sorted(
+    p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts
+)
 WITH_EXPLORER = [p for p in PAGES if 'class="gb-explorer"' in (SITE / p).read_text("utf-8")]
-HOSTILE = ["depth=<img src=x onerror=alert(1)>", "%E0%A4%A", "depth=1e999", "__proto__=1&constructor=2", "depth=javascript:alert(1)", "\"'><script>alert(1)</script>"]
+HOSTILE = [
+    "depth=<img src=x onerror=alert(1)>",
+    "%E0%A4%A",
+    "depth=1e999",
+    "__proto__=1&constructor=2",
+    "depth=javascript:alert(1)",
+    "\"'><script>alert(1)</script>",
+]
 
 
 @cache
@@ -25,17 +36,32 @@ def soup(path):
 
 @cache
 def anchors(path):
-    return {"", "top", *(e["id"] for e in soup(path).find_all(id=True)), *(e["name"] for e in soup(path).find_all("a", attrs={"name": True}))}
+    return {
+        "",
+        "top",
+        *(e["id"] for e in soup(path).find_all(id=True)),
+        *(e["name"] for e in soup(path).find_all("a", attrs={"name": True})),
+    }
 
 
-@pytest.mark.skipif(not shutil.which("npm"), reason="Node.js is not installed: html-validate cannot be run")
-def test_html_is_valid(site, tmp_path):
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(ROOT / "explorer" / name, tmp_path)
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=tmp_path, check=True)
-    run = subprocess.run(["npx", "html-validate", "--preset", "standard", "--formatter", "json", *(SITE / p for p in PAGES)], cwd=tmp_path, capture_output=True, text=True)
+def test_html_is_valid(site, tools):
+    run = subprocess.run(
+        [
+            tools / ".bin/html-validate",
+            "--preset",
+            "standard",
+            "--formatter",
+            "json",
+            *(SITE / p for p in PAGES),
+        ],
+        cwd=tools.parent,
+        capture_output=True,
+        text=True,
+    )
     report = json.loads(run.stdout or "[]")
-    assert [f"{f['filePath']}:{m['line']} {m['message']}" for f in report for m in f["messages"]] == [] and run.returncode == 0, run.stderr
+    assert [
+        f"{f['filePath']}:{m['line']} {m['message']}" for f in report for m in f["messages"]
+    ] == [] and run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -46,10 +72,19 @@ def test_links_lead_somewhere(site, path):
         if not address or (url := urlsplit(address)).scheme in ("https", "data", "mailto"):
             continue
         target = (SITE / path).parent / unquote(url.path) if url.path else SITE / path
-        if url.path.startswith(BELOW) and path == "404.html":  # sent for any address: its links begin at the root
+        # sent for any address: its links begin at the root
+        if url.path.startswith(BELOW) and path == "404.html":
             target = SITE / unquote(url.path).removeprefix(BELOW)
-        inside = target.resolve().relative_to(SITE.resolve()).as_posix()  # raises if it leads out of the site
-        if url.scheme or not target.is_file() or inside.endswith(".html") and url.fragment.split("?")[0] not in anchors(inside) and "searchbox" not in url.fragment:
+        inside = (
+            target.resolve().relative_to(SITE.resolve()).as_posix()
+        )  # raises if it leads out of the site
+        if (
+            url.scheme
+            or not target.is_file()
+            or inside.endswith(".html")
+            and url.fragment.split("?")[0] not in anchors(inside)
+            and "searchbox" not in url.fragment
+        ):
             broken.append(address)
     assert broken == []
 
@@ -57,10 +92,21 @@ def test_links_lead_somewhere(site, path):
 @pytest.mark.parametrize("path", PAGES)
 def test_pictures_have_words(site, path):
     def words(element):
-        return element.get("alt") or element.get("aria-label") or (element.title and element.title.get_text()) or ""
+        return (
+            element.get("alt")
+            or element.get("aria-label")
+            or (element.title and element.title.get_text())
+            or ""
+        )
 
-    pictures = [e for e in soup(path).find_all(["img", "svg"]) if not e.find_parent("svg") and e.get("aria-hidden") != "true"]
-    bare = [str(e)[:120] for e in pictures if len(words(e)) < 10 and "logo" not in str(e.get("class"))]
+    pictures = [
+        e
+        for e in soup(path).find_all(["img", "svg"])
+        if not e.find_parent("svg") and e.get("aria-hidden") != "true"
+    ]
+    bare = [
+        str(e)[:120] for e in pictures if len(words(e)) < 10 and "logo" not in str(e.get("class"))
+    ]
     assert bare == []
     for figure in soup(path).select("figure.gb-figure img, .gb-figure svg"):
         assert len(words(figure).split()) >= 8, str(figure)[:120]
@@ -71,11 +117,15 @@ def test_from_a_folder_with_and_without_scripts(visit, site, path):
     address = (SITE / path).as_uri()
     page = visit(address, java_script_enabled=False)
     said = page.locator("main:visible, .slides:visible").first.inner_text()
-    assert page.locator("h1:visible, h2:visible").first.inner_text() in said and len(said.split()) > 5
+    assert (
+        page.locator("h1:visible, h2:visible").first.inner_text() in said and len(said.split()) > 5
+    )
     assert page.complaints == []
     page = visit(address)
     assert page.locator("h1:visible").first.inner_text()
-    assert [url for url in page.loaded if not url.startswith((SITE.as_uri(), "data:", "blob:"))] == [] and page.complaints == []
+    assert [
+        url for url in page.loaded if not url.startswith((SITE.as_uri(), "data:", "blob:"))
+    ] == [] and page.complaints == []
 
 
 @pytest.mark.parametrize("path", WITH_EXPLORER)
@@ -83,7 +133,10 @@ def test_hostile_links_inject_nothing(visit, site, path):
     page = visit(f"{site}/{path}", mathematics=False)
     name = page.locator(".gb-explorer").first.get_attribute("id")
     page.on("dialog", lambda dialog: page.complaints.append(f"dialog: {dialog.message}"))
-    seen = lambda: (page.locator(".gb-caption").first.inner_text(), page.locator("img[src=x]").count())  # noqa: E731
+    seen = lambda: (
+        page.locator(".gb-caption").first.inner_text(),
+        page.locator("img[src=x]").count(),
+    )
     page.evaluate("name => { location.hash = name; }", name)  # which starts the figure
     page.locator(".gb-live").first.wait_for(state="attached")
     before = seen()

@@ -1,4 +1,4 @@
-"""Packing there and back, spreads, and the numbers that people read."""
+"""Packing there and back, and what is said of spreads and of layers."""
 
 import json
 import math
@@ -6,15 +6,21 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gradbook import plot, record
+import gradbook as gb
+from gradbook import record
 
 numbers = st.floats(-1e307, 1e307) | st.just(math.nan) | st.just(math.inf) | st.just(0.0)
 
 
-@given(hnp.arrays(float, hnp.array_shapes(min_dims=0, max_dims=3, max_side=5, min_side=0), elements=numbers))
+@given(
+    hnp.arrays(
+        float, hnp.array_shapes(min_dims=0, max_dims=3, max_side=5, min_side=0), elements=numbers
+    )
+)
 def test_packing_keeps_numbers(values):
     dims = [f"axis{i}" for i in range(values.ndim)]
     data = xr.Dataset({"v": (dims, values)}, {d: np.arange(n) for d, n in zip(dims, values.shape)})
@@ -27,16 +33,27 @@ def test_packing_keeps_numbers(values):
         if packed["log"]:
             np.testing.assert_array_equal(back[finite] == 0, values[finite] == 0)
             some = finite & (values > 0)
-            np.testing.assert_allclose(np.log(back[some]), np.log(values[some]), atol=packed["span"] / 65530)
+            np.testing.assert_allclose(
+                np.log(back[some]), np.log(values[some]), atol=packed["span"] / 65530
+            )
         else:
             reach = np.ptp(values[finite])
-            np.testing.assert_allclose(back[finite], values[finite], atol=reach / 65530 + 1e-12 * abs(values[finite]).max())
+            np.testing.assert_allclose(
+                back[finite], values[finite], atol=reach / 65530 + 1e-12 * abs(values[finite]).max()
+            )
 
 
 def test_packing_keeps_whole_numbers_words_and_labels():
-    data = xr.Dataset({"n": ("x", [1, 57, 100]), "word": ("x", ["vanishes", "explodes", "σ"])}, {"x": [0.5, 1.0, 2.0]})
+    data = xr.Dataset(
+        {"n": ("x", [1, 57, 100]), "word": ("x", ["vanishes", "explodes", "σ"])},
+        {"x": [0.5, 1.0, 2.0]},
+    )
     back = record.unpack(json.loads(json.dumps(record.pack(record.describe(data)))))
-    assert back.n.values.tolist() == [1.0, 57.0, 100.0] and back.word.values.tolist() == ["vanishes", "explodes", "σ"]
+    assert back.n.values.tolist() == [1.0, 57.0, 100.0] and back.word.values.tolist() == [
+        "vanishes",
+        "explodes",
+        "σ",
+    ]
     assert back.n.attrs["long_name"] == "n" and back.x.values.tolist() == [0.5, 1.0, 2.0]
 
 
@@ -48,26 +65,23 @@ def test_what_cannot_be_kept_is_refused():
 
 
 def test_spread_is_the_median_and_the_range_with_diverged_networks_on_top():
-    data = xr.Dataset({"loss": (("x", "seed"), [[3.0, 1.0, 2.0], [1.0, math.nan, 2.0], [math.nan] * 3])}, {"seed": [0, 1, 2]})
+    data = xr.Dataset(
+        {"loss": (("x", "seed"), [[3.0, 1.0, 2.0], [1.0, math.nan, 2.0], [math.nan] * 3])},
+        {"seed": [0, 1, 2]},
+    )
     made = record.spread(data)
     assert made.loss.values[:2].tolist() == [2.0, 2.0]
-    assert made.loss_low.values[:2].tolist() == [1.0, 1.0] and made.loss_high.values[:2].tolist() == [3.0, math.inf]
+    assert made.loss_low.values[:2].tolist() == [1.0, 1.0] and made.loss_high.values[
+        :2
+    ].tolist() == [3.0, math.inf]
     assert np.isnan(made.loss.values[2])
     with pytest.raises(ValueError, match="axis 'run' is not in the data"):
         record.spread(data, over="run")
 
 
-@pytest.mark.parametrize("value, text", [
-    (0.99995, "1"), (999.6, "1000"), (99999.0, "99999"), (1e5, "10⁵"), (123456.0, "1.23 × 10⁵"), (-0.5, "−0.5"), (1.5e-45, "1.5 × 10⁻⁴⁵"),
-    (0.001, "0.001"), (0.0009994, "9.99 × 10⁻⁴"), (math.nan, "undefined"), (-math.inf, "−∞"), ("tanh", "tanh"), (1797, "1797"), (2.0, "2"),
-])
-def test_human(value, text):
-    assert plot.human(value) == text
-
-
-@given(st.floats(1e-300, 1e300))
-def test_human_keeps_three_digits(value):
-    text = plot.human(value)
-    mantissa, _, power = text.partition("10") if "×" in text or text.startswith("10") and len(text) > 2 and not text[2:].isascii() else (text, "", "")
-    scale = 10.0 ** int((power or "⁰").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
-    assert float(mantissa.replace("×", "").strip() or 1) * scale == pytest.approx(value, rel=5.1e-3)
+def test_growth_is_a_geometric_mean_without_zeros():
+    net = gb.sweep(depth=6, width=8, seed=[0]).isel(step=0)
+    profile = record.relative_to_top(net.signal).copy(
+        data=np.array([[0, 0, 0.125, 0.25, 0.5, 1.0, np.nan]])
+    )
+    assert record.growth_per_layer(profile).item() == pytest.approx(0.5)

@@ -6,14 +6,24 @@ function model(state) {
   const changed = new Set();
   return {
     get: key => state[key] ?? null,
-    set(key, value) { if (state[key] !== value) { state[key] = value; changed.add(key); } },
+    set(key, value) {
+      if (state[key] !== value) {
+        state[key] = value;
+        changed.add(key);
+      }
+    },
     save_changes() {
       const keys = [...changed];
       changed.clear();
-      for (const listener of new Set(keys.flatMap(key => listeners[`change:${key}`] ?? []))) listener();
+      for (const listener of new Set(keys.flatMap(key => listeners[`change:${key}`] ?? [])))
+        listener();
     },
-    on(event, listener) { (listeners[event] ??= []).push(listener); },
-    off(event, listener) { listeners[event] = (listeners[event] ?? []).filter(l => l !== listener); },
+    on(event, listener) {
+      listeners[event] = [...(listeners[event] ?? []), listener];
+    },
+    off(event, listener) {
+      listeners[event] = (listeners[event] ?? []).filter(l => l !== listener);
+    },
   };
 }
 
@@ -21,7 +31,8 @@ function model(state) {
 function linked(spec) {
   const [name, query] = location.hash.slice(1).split('?');
   if (name !== spec.name || !query) return null;
-  const asked = new URLSearchParams(query), position = {};
+  const asked = new URLSearchParams(query),
+    position = {};
   for (const { name: axis, values } of spec.controls) {
     const value = values.find(v => String(v) === asked.get(axis));
     if (value === undefined) return null;
@@ -34,10 +45,17 @@ function start(holder) {
   near.unobserve(holder);
   if (!waiting.delete(holder)) return;
   const state = JSON.parse(holder.querySelector('script[type="application/json"]').textContent);
-  const spec = state._spec, figure = model(state), el = document.createElement('div');
+  const spec = state._spec,
+    figure = model(state),
+    el = document.createElement('div');
   figure.link = async position => {
     history.replaceState(null, '', `#${spec.name}?${new URLSearchParams(position)}`);
-    try { await navigator.clipboard.writeText(location.href); return true; } catch { return false; }
+    try {
+      await navigator.clipboard.writeText(location.href);
+      return true;
+    } catch {
+      return false;
+    }
   };
   const follow = () => {
     const position = linked(spec);
@@ -50,7 +68,8 @@ function start(holder) {
   still.replaceWith(el);
   try {
     mount({ model: figure, el });
-  } catch (error) { // the picture stays, and so do the page's other figures
+  } catch (error) {
+    // the picture stays, and so do the page's other figures
     el.replaceWith(still);
     console.warn(`figure ${spec.name}: ${error.message}`);
     return;
@@ -61,8 +80,16 @@ function start(holder) {
 
 // A figure starts when the reader is a screen away from it or follows a link to it, at the latest after five seconds.
 const waiting = new Set(document.querySelectorAll('.gb-explorer'));
-const near = new IntersectionObserver(seen => { for (const s of seen) if (s.isIntersecting) start(s.target); }, { rootMargin: '100%' });
-const named = () => { for (const holder of waiting) if (holder.id === location.hash.slice(1).split('?')[0]) start(holder); };
+const near = new IntersectionObserver(
+  seen => {
+    for (const s of seen) if (s.isIntersecting) start(s.target);
+  },
+  { rootMargin: '100%' },
+);
+const named = () => {
+  for (const holder of waiting)
+    if (holder.id === location.hash.slice(1).split('?')[0]) start(holder);
+};
 named();
 addEventListener('hashchange', named);
 for (const holder of waiting) near.observe(holder);

@@ -1,0 +1,39 @@
+"""The experiments behind the chapters, one module for each, named as the chapter is.
+
+They put the other rooms together and are imported by none of them.  What two chapters need belongs
+elsewhere.
+"""
+
+from .backpropagation import difference_errors
+from .digits import FAILURES, REMEDIES, dropout, remedy_matrix
+from .gradient_descent import descent_paths, valley_paths
+from .initialization import SCHEMES, compare_schemes
+from .learning_rate import NETWORKS, first_sharpness, learning_rates
+from .measuring_gradients import gradient_correlation, shattered_gradients
+from .normalization import NORMALIZATIONS, compare_normalizations
+from .replication import fingerprint, twins
+from .signal_propagation import trainability
+from .why_gradients_vanish import gradient_profiles
+
+__all__ = [
+    "descent_paths",
+    "valley_paths",
+    "difference_errors",
+    "gradient_profiles",
+    "trainability",
+    "gradient_correlation",
+    "shattered_gradients",
+    "SCHEMES",
+    "compare_schemes",
+    "NORMALIZATIONS",
+    "compare_normalizations",
+    "NETWORKS",
+    "learning_rates",
+    "first_sharpness",
+    "FAILURES",
+    "REMEDIES",
+    "dropout",
+    "remedy_matrix",
+    "twins",
+    "fingerprint",
+]

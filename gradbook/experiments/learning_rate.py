@@ -1,0 +1,141 @@
+"""Which learning rate trains which depth.
+
+Networks trained on a grid of both, beside what the curvature at the start allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import xarray as xr
+
+from .. import nets
+from ..checks import check_positive, check_whole
+from ..data.sets import digits
+from ..kinds import Activations, Function, Names, Numbers, Whole
+from ..measure.curvature import sharpness
+from ..record import describe, spread
+from ..sweeps import draw_weights, side_by_side, sweep
+
+if TYPE_CHECKING:
+    from ..nets.activations import Activation
+
+
+__all__ = ["NETWORKS", "learning_rates", "first_sharpness"]
+
+NETWORKS = {  # name: (the network as a function of its depth, σ_w), ReLU
+    "plain, He": (lambda depth: nets.mlp, 2**0.5),
+    "residual, branches 1/√L": (lambda depth: partial(nets.residual, scale=depth**-0.5), 2**0.5),
+    "batch normalization": (lambda depth: nets.normalized, 1.0),
+}
+
+
+def learning_rates(
+    depth: Whole,
+    lr: Numbers,
+    net: Names = tuple(NETWORKS),
+    *,
+    width: int = 40,
+    steps: int = 100,
+    batch: int = 32,
+    seed: Sequence[int] = (0, 1),
+    record_every: int = 10,
+) -> xr.Dataset:
+    """Train a ReLU network on the digits, by gradient descent on mini-batches, for every depth,
+    learning rate and kind of network.
+
+    ``net`` names one or several of NETWORKS.  Returns over (net, depth, lr): ``accuracy``, the mean
+    over ``seed`` on the test digits in percent; ``loss`` (step), the median with ``_low`` and
+    ``_high``, inf where a seed's was not finite; ``verdict`` in words; over (net, depth): ``limit``
+    = 2/λ, λ the median over the seeds of :func:`first_sharpness`, and ``best``, the rate with the
+    best accuracy.
+    """
+    depths = np.atleast_1d(depth).tolist()
+    rates = np.atleast_1d(lr).astype(float).tolist()
+    names = [net] if isinstance(net, str) else list(net)
+    if unknown := set(names) - set(NETWORKS):
+        raise ValueError(f"net has {sorted(unknown)}; choose from {', '.join(NETWORKS)}")
+    check_positive(lr=np.array(rates))
+    seeds, pairs = list(seed), [(name, L) for name in names for L in depths]
+
+    def train(pair):
+        (build, sigma), L = NETWORKS[pair[0]], pair[1]
+        run = sweep(
+            depth=[L],
+            lr=rates,
+            net=build(L),
+            activation="relu",
+            sigma_w=sigma,
+            seed=seeds,
+            width=width,
+            steps=steps,
+            batch=batch,
+            record_every=record_every,
+            progress=False,
+        )[["accuracy", "loss", "diverged"]]
+        start = [first_sharpness(build(L), L, sigma, width=width, seed=s) for s in seeds]
+        return run.drop_vars("sigma_w", errors="ignore").assign(
+            limit=("depth", [2 / np.median(start)])
+        )
+
+    found = list(side_by_side(train, pairs))
+    rows = [
+        xr.concat(found[i : i + len(depths)], "depth") for i in range(0, len(found), len(depths))
+    ]
+    runs = xr.concat(rows, xr.Variable("net", names))
+    accuracy = (100 * runs.accuracy).mean("seed").round(1)
+    data = spread(runs.loss.where(np.isfinite(runs.loss)).to_dataset(name="loss"))
+    data["accuracy"], data["limit"] = accuracy, runs.limit
+    data["share"], data["best"] = accuracy.lr / runs.limit, accuracy.idxmax("lr")
+    data["verdict"] = xr.where(
+        runs.diverged.any("seed"),
+        "it blows up for some seed",
+        xr.where(
+            accuracy > 80,
+            "it learns",
+            xr.where(accuracy > 20, "it learns in part", "it does not learn"),
+        ),
+    )
+    for name, label in {
+        "accuracy": "% of the test digits right",
+        "limit": "2/λ at the start",
+        "net": "network",
+        "lr": "learning rate",
+    }.items():
+        data[name].attrs["long_name"] = label
+    return describe(data)
+
+
+def first_sharpness(
+    net: Function,
+    depth: int,
+    sigma_w: float,
+    *,
+    activation: Activations | Activation = "relu",
+    width: int = 40,
+    examples: int = 200,
+    seed: int = 0,
+) -> float:
+    """The largest eigenvalue of the Hessian, at the start, of the mean cross-entropy of the first
+    training digits, to 2 %.
+
+    Weights are those that :func:`gradbook.sweeps.sweep` draws for this ``seed``, with biases of 0.
+    """
+    check_whole(depth=depth, width=width, examples=examples)
+    data = digits()
+    sizes = nets.layer_sizes(net, 64, depth, width, data.classes)
+    drawn = draw_weights("normal", sizes, [seed], [sigma_w], [0.0], "cpu")
+    weights, biases = ([p.detach()[0] for p in some] for some in drawn)
+    x, y = torch.from_numpy(data.x_train[:examples]), torch.from_numpy(data.y_train[:examples])
+    params, phi = torch.nn.ParameterList([*weights, *biases]), nets.activation(activation)
+
+    def loss():
+        return torch.nn.functional.cross_entropy(
+            net(x, [*params[: len(sizes)]], [*params[len(sizes) :]], phi)[-1], y
+        )
+
+    return sharpness(params, loss, tolerance=0.02)

@@ -1,0 +1,147 @@
+"""Forward passes, for one network and for a stack of N.
+
+Layer l computes z = h W + b and h' = φ(z), with W of shape (fan_in, fan_out) or (N, fan_in,
+fan_out). Weights have variance σ_w²/fan_in and biases variance σ_b², the convention of mean-field
+theory (Poole et al. 2016), so σ_w = 1 is LeCun's initialization and σ_w = √2 is He's.
+
+Every network is a function ``net(x, weights, biases, phi)`` that returns its pre-activations
+[z¹, …, z^{L+1}], the last of which are the logits; options come after, for ``functools.partial``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from ..kinds import Array, Function
+from ..rules.arithmetic import library
+from .activations import activation
+from .normalizations import batch_norm
+
+__all__ = ["layer_sizes", "mlp", "normalized", "residual", "dense", "recurrent", "lstm"]
+
+
+def affine(h, W, b):
+    """h W + b."""
+    if hasattr(W, "baddbmm") and h.ndim == W.ndim == getattr(b, "ndim", 0) == 3:
+        return b.baddbmm(h, W)  # torch's single pass over a stack
+    return h @ W + b
+
+
+def mlp(x: Array, weights: Sequence[Array], biases: Sequence[Array], phi: Function) -> list[Array]:
+    """Pre-activations [z¹, …, z^{L+1}] of a perceptron with L hidden layers and a linear readout.
+
+    x (…, examples, features); weights[l] (…, fan_in, fan_out); biases[l] broadcasts against z.
+    The last z is the logits.
+    """
+    h, zs = x, []
+    for W, b in zip(weights, biases):
+        zs.append(affine(h, W, b))
+        h = phi(zs[-1])
+    return zs
+
+
+def normalized(
+    x: Array,
+    weights: Sequence[Array],
+    biases: Sequence[Array],
+    phi: Function,
+    norm: Function = batch_norm,
+) -> list[Array]:
+    """A perceptron with ``norm`` (batch normalization) in every hidden layer: z = norm(h W) + b."""
+    h, zs = x, []
+    for W, b in zip(weights[:-1], biases):
+        zs.append(norm(h @ W) + b)
+        h = phi(zs[-1])
+    return [*zs, affine(h, weights[-1], biases[-1])]
+
+
+def residual(
+    x: Array,
+    weights: Sequence[Array],
+    biases: Sequence[Array],
+    phi: Function,
+    scale: float = 1.0,
+    norm: Function | None = None,
+    post: bool = False,
+) -> list[Array]:
+    """A residual network.
+
+    Z¹ = x W¹ + b¹, then z ← z + scale·(φ(z) W + b), then the readout of φ(z)  (He et al. 2016).
+
+    ``norm`` stands before φ in every branch, or with ``post`` after every sum.
+    """
+    before = norm if norm and not post else (lambda z: z)
+    after = norm if norm and post else (lambda z: z)
+    zs = [affine(x, weights[0], biases[0])]
+    for W, b in zip(weights[1:-1], biases[1:]):
+        zs.append(after(zs[-1] + scale * affine(phi(before(zs[-1])), W, b)))
+    return [*zs, affine(phi(before(zs[-1])), weights[-1], biases[-1])]
+
+
+def dense(
+    x: Array, weights: Sequence[Array], biases: Sequence[Array], phi: Function
+) -> list[Array]:
+    """Every layer sees all that came before it: zˡ = [x, h¹, …, hˡ⁻¹] Wˡ + bˡ
+    (DenseNet, Huang et al. 2017).
+
+    fan_in of layer l is features + (l − 1)·width; :func:`layer_sizes` knows.
+    """
+    seen, zs = x, []
+    for W, b in zip(weights, biases):
+        zs.append(affine(seen, W, b))
+        seen = library(x).concatenate([seen, phi(zs[-1])], -1)
+    return zs
+
+
+def layer_sizes(
+    net: Function, features: int, depth: int, width: int, classes: int
+) -> list[tuple[int, int]]:
+    """(fan_in, fan_out) of each of ``net``'s depth + 1 layers.
+
+    >>> layer_sizes(mlp, 64, 2, 16, 10), layer_sizes(dense, 64, 2, 16, 10)
+    ([(64, 16), (16, 16), (16, 10)], [(64, 16), (80, 16), (96, 10)])
+    """
+    sizes = [features, *[width] * depth, classes]
+    if getattr(net, "func", net) is dense:
+        return list(zip(itertools.accumulate(sizes[:-1]), sizes[1:]))
+    return list(itertools.pairwise(sizes))
+
+
+# -------- through time
+
+
+def recurrent(
+    x: Array, W_x: Array, W_h: Array, b: Array, phi: Function, h: Array | None = None
+) -> list[Array]:
+    """Pre-activations [z₁, …, z_T] of h_t = φ(z_t), z_t = x_t W_x + h_{t−1} W_h + b  (Elman 1990).
+
+    x (time, …, examples, features); W_x (…, features, units); W_h (…, units, units); h begins with
+    0.
+    """
+    zs = []
+    for x_t in x:
+        z = x_t @ W_x + b
+        zs.append(z if h is None else z + h @ W_h)
+        h = phi(zs[-1])
+    return zs
+
+
+def lstm(x: Array, W_x: Array, W_h: Array, b: Array) -> list[tuple[Array, Array]]:
+    """States [(h₁, c₁), …] of a long short-term memory
+    (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
+
+    c_t = f·c_{t−1} + i·g and h_t = o·tanh(c_t); the four gates stand side by side in the columns of
+    W_x, W_h and b, in torch's order i, f, g, o.  Shapes as in :func:`recurrent`, with 4·units
+    columns.
+    """
+    sigmoid, tanh = activation("sigmoid"), activation("tanh")
+    states, n = [], W_h.shape[-2]
+    for x_t in x:
+        z = x_t @ W_x + b
+        if states:
+            z = z + states[-1][0] @ W_h
+        i, f, g, o = (z[..., k * n : (k + 1) * n] for k in range(4))
+        c = sigmoid(i) * tanh(g) + (sigmoid(f) * states[-1][1] if states else 0)
+        states.append((sigmoid(o) * tanh(c), c))
+    return states

@@ -1,0 +1,40 @@
+"""What normalization does to a layer's pre-activations z (…, examples, units)."""
+
+from __future__ import annotations
+
+from ..kinds import Array
+
+__all__ = ["batch_norm", "layer_norm", "group_norm", "rms_norm", "standardize"]
+
+
+def standardize(z: Array, axes: int | tuple[int, ...], eps: float) -> Array:
+    """z to mean 0 and variance 1 over ``axes``, but for ``eps``."""
+    z = z - z.mean(axes, keepdims=True)
+    return z / ((z * z).mean(axes, keepdims=True) + eps) ** 0.5
+
+
+def batch_norm(z: Array, gain: Array = 1.0, bias: Array = 0.0, eps: float = 1e-5) -> Array:
+    """Every unit to mean 0 and variance 1 over the batch, z (…, examples, units)
+    (Ioffe & Szegedy 2015).
+    """
+    return gain * standardize(z, -2, eps) + bias
+
+
+def layer_norm(z: Array, gain: Array = 1.0, bias: Array = 0.0, eps: float = 1e-5) -> Array:
+    """Every example to mean 0 and variance 1 over the units  (Ba et al. 2016)."""
+    return gain * standardize(z, -1, eps) + bias
+
+
+def group_norm(
+    z: Array, groups: int, gain: Array = 1.0, bias: Array = 0.0, eps: float = 1e-5
+) -> Array:
+    """Layer normalization of each of ``groups`` blocks of units  (Wu & He 2018)."""
+    if z.shape[-1] % groups:
+        raise ValueError(f"groups is {groups}; it must divide the {z.shape[-1]} units")
+    blocks = standardize(z.reshape(*z.shape[:-1], groups, -1), -1, eps)
+    return gain * blocks.reshape(z.shape) + bias
+
+
+def rms_norm(z: Array, gain: Array = 1.0, eps: float = 1e-5) -> Array:
+    """Every example divided by the root mean square of its units  (Zhang & Sennrich 2019)."""
+    return gain * z / ((z * z).mean(-1, keepdims=True) + eps) ** 0.5

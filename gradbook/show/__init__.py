@@ -1,0 +1,12 @@
+"""What readers see: figures, Explorers, the package's own source, and exercises that answer back.
+
+It shows numbers, and computes none.
+"""
+
+from . import plot
+from .exercises import Reply, check
+from .explorer import Explorer
+from .listing import source
+from .views import Heat, Lines, Path
+
+__all__ = ["Explorer", "Lines", "Path", "Heat", "plot", "check", "Reply", "source"]

@@ -1,0 +1,66 @@
+"""Exercises that answer back."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+__all__ = ["Reply", "check"]
+
+
+class Reply(NamedTuple):
+    """What :func:`check` says to an answer."""
+
+    right: bool
+    text: str
+
+    def __repr__(self) -> str:
+        return ("✓ " if self.right else "✗ ") + self.text
+
+
+def check(name: str, answer: Any) -> Reply:
+    """The reply to ``answer`` in the exercise ``name``.
+
+    Right, a mistake that is often made, or neither.
+
+    Numbers count as equal within the exercise's ``rtol`` (2 % unless it says otherwise), words
+    without regard to case and spaces.
+
+    >>> check("loss-of-linear-chain", ...)
+    ✗ No answer yet: put yours in place of the three dots.
+    """
+    with (files("gradbook.show") / "exercises.toml").open("rb") as file:
+        exercises = tomllib.load(file)
+    if name not in exercises:
+        raise ValueError(f"exercise {name!r} does not exist; choose from {', '.join(exercises)}")
+    exercise = exercises[name]
+    if answer is ...:
+        return Reply(False, "No answer yet: put yours in place of the three dots.")
+    numeric = not isinstance(exercise["answer"], str)
+    answer = answer.item() if getattr(answer, "size", 0) == 1 else answer  # an array with one entry
+    try:
+        if isinstance(answer, bool):
+            raise TypeError
+        answer = float(answer) if numeric else "".join(str(answer).lower().split())
+    except (TypeError, ValueError):
+        return Reply(False, f"The answer is one number; {answer!r} is not.")
+    if numeric and not math.isfinite(answer):
+        return Reply(
+            False,
+            f"{answer} is not a finite number. Look for a "
+            f"division by zero or an overflow on the way.",
+        )
+
+    def same(value, rtol=0.02):
+        if numeric:
+            return math.isclose(answer, value, rel_tol=rtol)
+        return answer == "".join(value.lower().split())
+
+    if same(exercise["answer"], exercise.get("rtol", 0.02)):
+        return Reply(True, exercise["right"])
+    for mistake in exercise.get("mistakes", []):
+        if same(mistake["answer"]):
+            return Reply(False, mistake["reply"])
+    return Reply(False, exercise["otherwise"])

@@ -1,0 +1,10 @@
+"""Train and measure many networks at once, as one stack of matrices.
+
+A grid of arguments goes in, one data set over that grid comes out.  For a model of your own, look
+in ``measure``.
+"""
+
+from .sweep import side_by_side, sweep
+from .training import batches, draw_weights
+
+__all__ = ["sweep", "draw_weights", "batches", "side_by_side"]

@@ -1,0 +1,76 @@
+"""Number formats: what they hold, and after how many layers a signal leaves them."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Literal, NamedTuple
+
+__all__ = ["FORMATS", "Format", "format_depth"]
+
+
+class Format(NamedTuple):
+    """Largest number, smallest with all its digits, smallest above 0, and distance from 1 to the
+    next number.
+    """
+
+    max: float
+    tiny: float
+    smallest: float
+    eps: float
+
+
+def _format(exponent_bits, fraction_bits, top=None):
+    """Of a binary format with gradual underflow.
+
+    ``top`` where the largest exponent also holds numbers.
+    """
+    bias = 2 ** (exponent_bits - 1) - 1
+    return Format(
+        top or (2 - 2.0**-fraction_bits) * 2.0**bias,
+        2.0 ** (1 - bias),
+        2.0 ** (1 - bias - fraction_bits),
+        2.0**-fraction_bits,
+    )
+
+
+FORMATS = {
+    "float64": _format(11, 52),
+    "float32": _format(8, 23),
+    "float16": _format(5, 10),
+    "bfloat16": _format(8, 7),
+    "float8_e5m2": _format(5, 2),
+    "float8_e4m3fn": _format(4, 3, top=448.0),  # Micikevicius et al. 2022
+}
+
+
+def format_depth(
+    factor: float,
+    format: Literal["float64", "float32", "bfloat16", "float16"] = "float32",
+    start: float = 1.0,
+) -> float:
+    """How many layers a number ``start`` survives in ``format`` when each layer multiplies it by
+    ``factor``.
+
+    The product is rounded once, at the end: in a format that rounds at every layer, a factor
+    between ½ and 1 can stay at the smallest number for good.  It ends when the number is above the
+    largest of the format, or below half the smallest and so rounded to 0. inf where it survives for
+    good.
+
+    >>> format_depth(0.25), format_depth(10.0, "float16")
+    (74, 4)
+    """
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}; it must be one of {', '.join(FORMATS)}")
+    for name, value in (("factor", factor), ("start", start)):
+        if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
+            raise ValueError(f"{name} is {value!r}; it must be a finite positive number")
+    top, _, smallest, _ = FORMATS[format]
+    if not smallest / 2 < start <= top:
+        return 0
+    if factor == 1:
+        return math.inf
+    layers = (math.log(top if factor > 1 else smallest / 2) - math.log(start)) / math.log(factor)
+    return (
+        math.floor(layers + 1e-9) if factor > 1 else math.ceil(layers - 1e-9) - 1
+    )  # half the smallest rounds to 0

@@ -1,0 +1,156 @@
+"""Print the book, without solutions and lesson plans, as one tagged PDF with an outline (make
+pdf).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import book
+import notebooks
+import pypdf
+import yaml
+
+PDF = book.BUILD / "gradients-that-flow.pdf"
+# ids are unique within a chapter only; what is not in the PDF is on the published site
+JOIN = """site => {
+  const name = d => d.id.slice('document-chapters/'.length);
+  const parts = [...document.querySelectorAll('[id^="document-"]')];
+  const chapters = new Map(parts.map(d => [name(d), new Map([[null, d]])]));
+  const anywhere = new Map();
+  [...chapters.values()].forEach((ids, i) => {
+    for (const e of ids.get(null).querySelectorAll('[id]:not(svg *)')) {
+      if (e.id.startsWith('document-')) continue;
+      ids.set(e.id, `${i}-${e.id}`);
+      if (!anywhere.has(e.id)) anywhere.set(e.id, `${i}-${e.id}`);
+      e.id = ids.get(e.id);
+    }
+  });
+  for (const a of document.querySelectorAll('a[href]')) {
+    const [path, id] = a.getAttribute('href').split('#');
+    const page = path.replace(/^.*chapters\\//, '').replace(/\\.html$/, '');
+    const chapter = chapters.get(page), part = a.closest('[id^="document-"]');
+    const home = chapters.get(part && name(part));
+    if (/^[a-z]+:/.test(path) || id?.startsWith('document-')) continue;
+    if (!path) a.setAttribute('href', '#' + (home?.get(id) ?? anywhere.get(id) ?? id));
+    else if (chapter) a.setAttribute('href', '#' + (chapter.get(id) ?? chapter.get(null).id));
+    else a.href = new URL(a.getAttribute('href'), `${site}chapters/part/page.html`).href;
+  }
+}"""
+
+
+def one_page():
+    """Every chapter on one page of HTML; returns its path."""
+    toc = book.BUILD / "toc-of-the-pdf.yml"
+    toc.write_text(
+        yaml.safe_dump(
+            book.without_solutions(yaml.safe_load((book.ROOT / "_toc.yml").read_text("utf-8"))),
+            allow_unicode=True,
+        ),
+        "utf-8",
+    )
+    command = [
+        Path(sys.executable).with_name("jupyter-book"),
+        "build",
+        str(book.ROOT),
+        "--toc",
+        str(toc),
+        "--builder",
+        "singlehtml",
+        "-q",
+    ]
+    run = subprocess.run(
+        command,
+        env=os.environ | {"TQDM_DISABLE": "1", "GRADBOOK_SOLUTIONS": "no"},
+        capture_output=True,
+        text=True,
+    )
+    written = book.BUILD / "singlehtml/chapters/intro.html"
+    page = book.BUILD / "singlehtml/book.html"
+    if run.returncode or not written.exists():
+        sys.exit(f"The page to print was not built:\n{(run.stdout + run.stderr)[-3000:]}")
+    page.write_text(
+        written.read_text("utf-8").replace('"ui/lazy"', ""), "utf-8"
+    )  # its addresses begin at the top folder; on paper all is in view
+    return page
+
+
+def print_page(page, pdf):
+    from playwright.sync_api import sync_playwright
+
+    names = [
+        os.environ.get("CHROMIUM", ""),
+        "chromium-headless-shell",
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+    ]
+    browser = next(filter(None, (shutil.which(name) for name in names if name)), None)
+    if not browser:
+        sys.exit(
+            "No Chromium was found to print with: install it "
+            "(Debian: apt install chromium), or name it in CHROMIUM"
+        )
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        sheet = chromium.new_page(color_scheme="light")
+        sheet.route(
+            "**/explorer.js*", lambda route: route.abort()
+        )  # on paper an Explorer is its picture
+        sheet.goto(page.as_uri(), timeout=120_000)
+        sheet.wait_for_function("window.MathJax?.startup?.promise", timeout=120_000)
+        sheet.evaluate("MathJax.startup.promise.then(() => true)")
+        sheet.evaluate(
+            JOIN, yaml.safe_load((book.ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
+        )
+        sheet.pdf(
+            path=pdf,
+            tagged=True,
+            outline=True,
+            format="A4",
+            print_background=True,
+            scale=0.72,
+            margin=dict.fromkeys(("top", "right", "bottom", "left"), "18mm"),
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template='<div style="width:100%;text-align:center;font-size:8px"><span '
+            'class="pageNumber"></span></div>',
+        )
+        chromium.close()
+
+
+def check(pdf):
+    """A reader's and a screen reader's needs: tags, an outline with every chapter, mathematics that
+    is typeset.
+    """
+    printed = pypdf.PdfReader(pdf)
+    outline, entries = [], [*printed.outline]
+    while entries:
+        entry = entries.pop(0)
+        entries[:0] = entry if isinstance(entry, list) else []
+        outline += [] if isinstance(entry, list) else [entry.title]
+    missing = [
+        title for path in book.notebooks_of("no") if (title := notebooks.title(path)) not in outline
+    ]
+    raw = [
+        number
+        for number, page in enumerate(printed.pages, 1)
+        if "\\(" in (text := page.extract_text()) and "\\)" in text
+    ]
+    if missing or raw or not printed.trailer["/Root"].get("/MarkInfo", {}).get("/Marked"):
+        sys.exit(
+            f"The PDF is not as it should be: not in the outline: "
+            f"{missing}; mathematics not typeset on pages {raw}; "
+            f"tagged: {printed.trailer['/Root'].get('/MarkInfo')}"
+        )
+    return (
+        f"{len(printed.pages)} pages, tagged, {len(outline)} "
+        f"entries in the outline, {pdf.stat().st_size / 1e6:.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    print_page(one_page(), PDF)
+    print(f"The book is in {PDF.relative_to(book.ROOT)}: {check(PDF)}.")

@@ -1,0 +1,125 @@
+"""Digits against scikit-learn's own files, tasks against what they promise."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from gradbook import data
+from gradbook.data import nudged
+
+
+def test_digits_are_scikit_learns():
+    sklearn = pytest.importorskip("sklearn.datasets")
+    with np.load(os.path.join(os.path.dirname(data.__file__), "digits.npz")) as stored:
+        theirs = sklearn.load_digits()
+        np.testing.assert_array_equal(stored["x"], theirs.data)
+        np.testing.assert_array_equal(stored["y"], theirs.target)
+
+
+def test_digits_are_split_and_standardized():
+    d = data.digits(n_train=1000, seed=3)
+    assert len(d.x_train) == 1000 and len(d.x_test) == 797 and d.classes == 10
+    varying = d.x_train.std(0) > 0
+    np.testing.assert_allclose(d.x_train[:, varying].mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(d.x_train[:, varying].std(0), 1, atol=1e-4)
+    assert not {r.tobytes() for r in d.x_train} & {r.tobytes() for r in d.x_test}
+    for wrong in (0, 1797, 2.5):
+        with pytest.raises(ValueError, match="from 1 to 1796"):
+            data.digits(n_train=wrong)
+
+
+def test_digits_enlarged_are_the_same_digits():
+    small, large = data.digits(), data.digits(size=28)
+    assert (
+        large.x_train.shape == (1347, 784)
+        and (large.y_test == small.y_test).all()
+        and large.x_train.dtype == np.float32
+    )
+    corners = large.x_train.reshape(-1, 28, 28)[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    np.testing.assert_allclose(
+        corners, small.x_train.reshape(-1, 8, 8)[:, [0, 0, -1, -1], [0, -1, 0, -1]], atol=1e-4
+    )
+
+
+def test_regressions_are_found_again():
+    d = data.plane()
+    np.testing.assert_allclose(np.linalg.lstsq(d.x, d.y, rcond=None)[0], d.weights, rtol=1e-8)
+    d = data.line(100_000)
+    slope, intercept = np.polyfit(d.x[:, 0], d.y[:, 0], 1)
+    residual = d.y - slope * d.x - intercept
+    assert (slope, intercept, residual.std()) == pytest.approx((3, 2, 0.5), abs=0.01)
+
+
+@given(st.integers(2, 40), st.integers(1, 20), st.integers(0, 5))
+def test_sequences(length, examples, seed):
+    x, y = data.adding(length, examples, seed)
+    assert x.shape == (length, examples, 2) and y.shape == (examples, 1)
+    assert (x[: length // 2, :, 1].sum(0) == 1).all() and (x[length // 2 :, :, 1].sum(0) == 1).all()
+    np.testing.assert_allclose(
+        y[:, 0], [x[x[:, k, 1] == 1, k, 0].sum() for k in range(examples)], rtol=1e-6
+    )
+    x, y = data.recall(length, 5, examples, seed)
+    assert (x.sum(2) == 1).all() and (x[0].argmax(1) == y).all()
+
+
+def test_adding_by_guessing():
+    _, y = data.adding(50, 200_000)
+    assert ((y - 1) ** 2).mean() == pytest.approx(1 / 6, rel=0.01)
+
+
+def test_mnist_is_split_where_it_can_be_had(monkeypatch):
+    datasets = pytest.importorskip("sklearn.datasets")
+    fake = (
+        np.arange(70_000 * 4, dtype=float).reshape(70_000, 4),
+        np.array([str(i % 10) for i in range(70_000)]),
+    )
+    monkeypatch.setattr(datasets, "fetch_openml", lambda *args, **kwargs: fake)
+    d = data.mnist()
+    assert d.x_train.shape == (60_000, 4) and d.x_test.shape == (10_000, 4) and d.classes == 10
+    assert d.x_train.mean() == pytest.approx(0, abs=1e-3) and d.y_test[:3].tolist() == [0, 1, 2]
+
+    def offline(*args, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(datasets, "fetch_openml", offline)
+    with pytest.raises(RuntimeError, match=r"no route to host.*digits\(size=28\)"):
+        data.mnist()
+
+
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda: data.digits(n_train=0), "from 1 to 1796"),
+        (lambda: data.digits(size=7), "size is 7"),
+        (lambda: data.line(0), "examples is 0"),
+        (lambda: data.adding(1), "length is 1"),
+        (lambda: data.recall(5, symbols=1), "symbols is 1"),
+        (lambda: data.plane(features=2.5), "features is 2.5"),
+    ],
+)
+def test_bad_input(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+@given(
+    arrays(
+        np.float32, (3, 4), elements=st.floats(-(2.0**99), 2.0**99, width=32, allow_subnormal=False)
+    ),
+    st.integers(1, 9),
+)
+def test_a_nudge_is_one_unit_in_the_last_place(x, seed):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADBOOK_NUDGE", str(seed))
+        moved = nudged(x)
+        assert np.array_equal(moved, nudged(x)) and moved.dtype == x.dtype
+    assert np.array_equal(moved == x, x == 0)
+    assert all(
+        b in (np.nextafter(a, np.float32(np.inf)), np.nextafter(a, np.float32(-np.inf)))
+        for a, b in zip(x[x != 0], moved[x != 0])
+    )
+    assert nudged(x) is x
