@@ -55,9 +55,8 @@ def deviations():
 
 
 if __name__ == "__main__":
-    work = (
-        6 * BATCH * (64 * WIDTH * 2 / 3 + (DEPTH - 1) * WIDTH**2 + WIDTH * 10)
-    )  # forward, δ (not for the data), ∂W
+    # forward, δ (not for the data), ∂W
+    work = 6 * BATCH * (64 * WIDTH * 2 / 3 + (DEPTH - 1) * WIDTH**2 + WIDTH * 10)
     speed = ten_thousand()
     name = (
         torch.cuda.get_device_name()

@@ -100,9 +100,8 @@ def against_a_loop(repeats=7, steps=200):
         ratios, shares, bare = [], [], []
         for _ in range(repeats):
             ours, theirs = stacked(depth, 100, steps), loop_of_modules(depth, 5, steps)
-            work = (
-                6 * BATCH * (64 * WIDTH * 2 / 3 + (depth - 1) * WIDTH**2 + WIDTH * 10)
-            )  # forward, δ (not for the data), ∂W
+            # forward, δ (not for the data), ∂W
+            work = 6 * BATCH * (64 * WIDTH * 2 / 3 + (depth - 1) * WIDTH**2 + WIDTH * 10)
             ratios.append(theirs / ours)
             top = peak()
             shares.append(work / ours / top)

@@ -186,9 +186,8 @@ def _encode(values):
         raise ValueError("a quantity is −inf; pack() keeps finite numbers, 0, inf and NaN")
     if log:
         codes[values == 0] = ZERO
-    halves = (
-        codes.view(np.uint8).reshape(-1, 2).T
-    )  # all low bytes, then all high bytes: packs better
+    # all low bytes, then all high bytes: packs better
+    halves = codes.view(np.uint8).reshape(-1, 2).T
     return {
         "log": log,
         "low": low,

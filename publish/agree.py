@@ -7,11 +7,8 @@ of the tags in VARIES: so many per cent of the larger number, or a factor.
 
 import re
 
-VARIES = {
-    "varies-10%": 0.1,
-    "varies-30%": 0.3,
-    "varies-3x": 2 / 3,
-}  # tag: |a − b| over the larger of |a| and |b|
+# tag: |a − b| over the larger of |a| and |b|
+VARIES = {"varies-10%": 0.1, "varies-30%": 0.3, "varies-3x": 2 / 3}
 POWER = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
 NUMBER = re.compile(
     r"(?<![\w.])[-+−]?(?:10⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?(?: "

@@ -256,9 +256,8 @@ def note_what_differs(app, doctree):
             note = nodes.raw(
                 "", different_here(failed, "../" * app.env.docname.count("/")), format="html"
             )
-            place.parent.insert(
-                place.parent.index(place) + 1, note
-            )  # behind the cell, which may be folded
+            # behind the cell, which may be folded
+            place.parent.insert(place.parent.index(place) + 1, note)
 
 
 def different_here(failed, up):

@@ -156,9 +156,8 @@ def page(text, name, static):
         link = f'<link rel="stylesheet" href="{sheets[0][0]}{one}" />\n'
         text = SHEET.sub("", SHEET.sub("\0", text, count=1)).replace("\0", link)
     text = MATHEMATICS.sub(LATER if 'class="math' in text else "", text)
-    options = (static / "documentation_options.js").read_text(
-        "utf-8"
-    )  # which scripts in the page itself look at
+    # which scripts in the page itself look at
+    options = (static / "documentation_options.js").read_text("utf-8")
     text = re.sub(
         r'<script src="[^"]*documentation_options\.js[^>]*></script>',
         lambda m: f"<script>{options}</script>",

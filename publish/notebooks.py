@@ -182,9 +182,8 @@ def text_only(cell):
     for output in cell.outputs:
         if "execution_count" in output:
             output.execution_count = None
-    cell.execution_count = (
-        1 if cell.outputs else None
-    )  # nbval refuses outputs of a cell without a count
+    # nbval refuses outputs of a cell without a count
+    cell.execution_count = 1 if cell.outputs else None
 
 
 def error_of(cell):

@@ -71,9 +71,8 @@ def one_page():
     page = book.BUILD / "singlehtml/book.html"
     if run.returncode or not written.exists():
         sys.exit(f"The page to print was not built:\n{(run.stdout + run.stderr)[-3000:]}")
-    page.write_text(
-        written.read_text("utf-8").replace('"ui/lazy"', ""), "utf-8"
-    )  # its addresses begin at the top folder; on paper all is in view
+    # its addresses begin at the top folder; on paper all is in view
+    page.write_text(written.read_text("utf-8").replace('"ui/lazy"', ""), "utf-8")
     return page
 
 
@@ -96,9 +95,8 @@ def print_page(page, pdf):
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         sheet = chromium.new_page(color_scheme="light")
-        sheet.route(
-            "**/explorer.js*", lambda route: route.abort()
-        )  # on paper an Explorer is its picture
+        # on paper an Explorer is its picture
+        sheet.route("**/explorer.js*", lambda route: route.abort())
         sheet.goto(page.as_uri(), timeout=120_000)
         sheet.wait_for_function("window.MathJax?.startup?.promise", timeout=120_000)
         sheet.evaluate("MathJax.startup.promise.then(() => true)")

@@ -24,11 +24,8 @@ import notebooks
 import yaml
 
 ROOT = notebooks.ROOT
-OLD = {
-    "ATEN_CPU_CAPABILITY": "default",
-    "MKL_CBWR": "COMPATIBLE",
-    "OPENBLAS_CORETYPE": "Nehalem",
-}  # SSE: what every x86-64 processor has
+# SSE: what every x86-64 processor has
+OLD = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "OPENBLAS_CORETYPE": "Nehalem"}
 NEWER = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}
 VARIANTS = {
     "as it is": {},
@@ -41,11 +38,8 @@ VARIANTS = {
     "seeds + 99991 with AVX2 and nudge 2": NEWER
     | {"GRADBOOK_SEED_OFFSET": "99991", "GRADBOOK_NUDGE": "2"},
 }
-OWN = {
-    "GRADBOOK_SEED_OFFSET",
-    "GRADBOOK_NUDGE",
-    *OLD,
-}  # what a variant does not set, it does not have
+# what a variant does not set, it does not have
+OWN = {"GRADBOOK_SEED_OFFSET", "GRADBOOK_NUDGE", *OLD}
 
 
 def environment(variant):

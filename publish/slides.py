@@ -65,9 +65,8 @@ class CellDirective(SphinxDirective):
         cell = executed(chapter).get(cell_id)
         if cell is None:
             raise self.error(f"{chapter.name} has no cell {cell_id!r}")
-        self.failed = notebooks.error_of(
-            cell
-        )  # it may have printed less than the slide wants to show
+        # it may have printed less than the slide wants to show
+        self.failed = notebooks.error_of(cell)
         if "code" in self.options:
             return [nodes.literal_block("", self.pick(cell.source), language="python")]
         outputs = cell.get("outputs", [])

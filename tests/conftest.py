@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-MOVED = [
-    os.environ.pop(name, "") for name in ("GRADBOOK_SEED_OFFSET", "GRADBOOK_NUDGE")
-]  # for the book; the package is tested with the seeds as they stand
+# for the book; the package is tested with the seeds as they stand
+MOVED = [os.environ.pop(name, "") for name in ("GRADBOOK_SEED_OFFSET", "GRADBOOK_NUDGE")]
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build/html"
 BELOW = "/gradients-that-flow/"  # where the site is published
@@ -41,13 +40,14 @@ settings.load_profile("book")
 def browser():
     from playwright.sync_api import sync_playwright
 
+    # the first starts three times as fast
     names = [
         os.environ.get("CHROMIUM", ""),
         "chromium-headless-shell",
         "chromium",
         "chromium-browser",
         "google-chrome",
-    ]  # the first starts three times as fast
+    ]
     found = next(filter(None, (shutil.which(name) for name in names if name)), None)
     if not found:
         pytest.skip(

@@ -41,9 +41,8 @@ def test_at_initialization_within_a_thousandth(both, quantity):
 
 def test_after_thirty_steps_within_a_hundredth_of_the_loss_and_two_points(both):
     here, cpu = both
-    tame = cpu.sel(
-        sigma_w=0.8
-    )  # chaotic networks amplify the last digit, which is the book's subject
+    # chaotic networks amplify the last digit, which is the book's subject
+    tame = cpu.sel(sigma_w=0.8)
     np.testing.assert_allclose(
         here.sel(sigma_w=0.8).loss.sel(step=30), tame.loss.sel(step=30), rtol=0.01
     )

@@ -75,9 +75,8 @@ def test_links_lead_somewhere(site, path):
         # sent for any address: its links begin at the root
         if url.path.startswith(BELOW) and path == "404.html":
             target = SITE / unquote(url.path).removeprefix(BELOW)
-        inside = (
-            target.resolve().relative_to(SITE.resolve()).as_posix()
-        )  # raises if it leads out of the site
+        # raises if it leads out of the site
+        inside = target.resolve().relative_to(SITE.resolve()).as_posix()
         if (
             url.scheme
             or not target.is_file()

@@ -36,9 +36,8 @@ def run(code, **environment):
 def test_an_offset_moves_every_seed_by_as_much():
     moved = json.loads(run("seed = 3" + DRAWS, GRADBOOK_SEED_OFFSET="1000").stdout)
     plain = json.loads(run("seed = 1003" + DRAWS).stdout)
-    assert (
-        moved[:-1] == plain[:-1] and moved[-1] != plain[-1]
-    )  # the sweep's digits are split with another seed, too
+    # the sweep's digits are split with another seed, too
+    assert moved[:-1] == plain[:-1] and moved[-1] != plain[-1]
     assert moved != json.loads(run("seed = 3" + DRAWS).stdout)
 
 

@@ -30,11 +30,12 @@ def test_there_are_pages_to_test(site):
 def test_page_below_an_address_is_quiet_light_and_accessible(visit, site, path, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
+    # typeset everywhere alike
     page = visit(
         f"{site}{BELOW}{path}",
         color_scheme=scheme,
         mathematics=(path, scheme) == (CHAPTER, "light"),
-    )  # typeset everywhere alike
+    )
     page.wait_for_url(re.compile("^(?!.*/index.html)"))  # which leads elsewhere
     alive(page).wait_for_timeout(300)
     page.wait_for_function("document.getAnimations().every(a => a.playState !== 'running')")
@@ -43,12 +44,10 @@ def test_page_below_an_address_is_quiet_light_and_accessible(visit, site, path, 
         url for url in page.loaded if not url.startswith((f"{site}{BELOW}", "data:", "blob:"))
     ] == []
     assert weight(page) <= 400_000
-    only = (
-        {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
-    )  # all that the scheme changes
-    also = {
-        "rules": {"label-content-name-mismatch": {"enabled": True}}
-    }  # whoever says what the button shows must hit it
+    # all that the scheme changes
+    only = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+    # whoever says what the button shows must hit it
+    also = {"rules": {"label-content-name-mismatch": {"enabled": True}}}
     result = Axe().run(page, options={"resultTypes": ["violations"]} | (only or also))
     found = [
         f"{v['id']}: {[n['target'] for n in v['nodes']][:3]}" for v in result.response["violations"]

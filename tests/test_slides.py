@@ -75,9 +75,8 @@ def test_explorers_live_on_slides_and_the_chapter_is_linked_both_ways(visit, sit
     slider.press(
         "ArrowLeft" if slider.input_value() == slider.get_attribute("max") else "ArrowRight"
     )
-    assert (
-        figure.inner_text() != before and page.evaluate("Reveal.getIndices().h") == number
-    )  # the arrow belongs to the slider
+    # the arrow belongs to the slider
+    assert figure.inner_text() != before and page.evaluate("Reveal.getIndices().h") == number
     assert page.complaints == []
     page.goto(href)
     assert page.locator(f'a[href$="slides/{deck}.html"]').count() == 1 and page.complaints == []

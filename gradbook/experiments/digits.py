@@ -28,12 +28,8 @@ FAILURES = {  # what goes to sweep; biases are 0
     "ReLU, unscaled skips": {"activation": "relu", "init": "he", "net": nets.residual},
     "ReLU, 6 units wide": {"activation": "relu", "init": "he", "width": 6},
 }
-OWN = {
-    "sigmoid": "xavier",
-    "tanh": "xavier",
-    "relu": "he",
-    "leaky_relu": "he",
-}  # the initialization made for an activation
+# the initialization made for an activation
+OWN = {"sigmoid": "xavier", "tanh": "xavier", "relu": "he", "leaky_relu": "he"}
 
 
 def _normalize(norm):
@@ -157,13 +153,8 @@ def remedy_matrix(
             ["width", "init", "activation", "sigma_w", "sigma_b"], errors="ignore"
         )
 
-    alike = {
-        "width": width,
-        "init": "normal",
-        "sigma_w": 1.0,
-        "net": nets.mlp,
-        "rule": rules.sgd,
-    }  # unless something else is given
+    # unless something else is given
+    alike = {"width": width, "init": "normal", "sigma_w": 1.0, "net": nets.mlp, "rule": rules.sgd}
     wanted = [
         alike | REMEDIES[r](FAILURES[f], depth) for f in names["failure"] for r in names["remedy"]
     ]

@@ -56,9 +56,8 @@ def descent_paths(lr: Numbers, kappa: Numbers, steps: int = 40) -> xr.Dataset:
         0.5 * eigenvalues * START**2 / loss[0][..., None], slow[..., None], -1
     )[..., 0]
     rate = rates.max(-1)
-    kept = np.maximum(
-        (relative[1:] > 1e-250).cumprod(0).sum(0), 1
-    )  # the last step that says something
+    # the last step that says something
+    kept = np.maximum((relative[1:] > 1e-250).cumprod(0).sum(0), 1)
     here, before = (np.take_along_axis(relative, (kept - i)[None], 0)[0] for i in (0, 1))
     grid = ("lr", "kappa")
     out = {

@@ -85,9 +85,8 @@ def twins(
         "normal", sizes, pairs, [sigma_w] * len(pairs), [sigma_b] * len(pairs), device
     )
     with torch.no_grad():
-        varies = (x.std(0) > 0)[
-            :, None
-        ]  # a weight on a pixel that is always 0 would change nothing
+        # a weight on a pixel that is always 0 would change nothing
+        varies = (x.std(0) > 0)[:, None]
         for W in weights[0][1::2]:
             largest = (W.abs() * varies).argmax()
             for _ in range(bits):

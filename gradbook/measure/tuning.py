@@ -141,9 +141,8 @@ def gradient_noise(model: torch.nn.Module, loss: Function, batches: Iterable[Any
             f"there are {n} batches of sizes {sorted(sizes)}; it takes at least two of one size"
         )
     gradients = torch.stack(gradients)
-    of_batch = (
-        gradients.var(0).sum().item()
-    )  # a batch's variance is one example's over the batch size
+    # a batch's variance is one example's over the batch size
+    of_batch = gradients.var(0).sum().item()
     square = gradients.mean(0).square().sum().item() - of_batch / n
     variance = sizes.pop() * of_batch
     return GradientNoise(square, variance, variance / square if square > 0 else math.inf)

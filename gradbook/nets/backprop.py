@@ -84,11 +84,8 @@ class GradientError(AssertionError):
     """A gradient differs from the finite difference; the message says where and by how much."""
 
 
-STEP = {
-    "forward": 2**-26,
-    "central": 6e-6,
-    "complex": 1e-200,
-}  # near √ε, ε^⅓, and as small as one likes
+# near √ε, ε^⅓, and as small as one likes
+STEP = {"forward": 2**-26, "central": 6e-6, "complex": 1e-200}
 TOLERANCE = {"forward": 1e-5, "central": 1e-7, "complex": 1e-12}
 
 

@@ -82,9 +82,8 @@ INITIALIZATIONS = {
     "xavier_uniform": uniform_with(xavier),
     "he": normal_with(he),
     "he_uniform": uniform_with(he),
-    "torch_default": uniform_with(
-        lambda fan_in, fan_out: 1 / (3 * fan_in)
-    ),  # torch.nn.Linear: ±1/√fan_in
+    # torch.nn.Linear: ±1/√fan_in
+    "torch_default": uniform_with(lambda fan_in, fan_out: 1 / (3 * fan_in)),
 }
 
 

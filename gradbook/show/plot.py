@@ -142,9 +142,8 @@ class Picture:
         svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
         svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # names that repeat from figure to figure
         svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.S)
-        svg = re.sub(
-            r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg
-        )  # the page's own typeface
+        # the page's own typeface
+        svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
         # the w of σ_w stands below the line
         svg = re.sub(
             r"_(\w)\b(?=[^<>]*</text>)",

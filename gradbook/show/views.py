@@ -108,9 +108,8 @@ def _draw_lines(ax, view, here, explorer):
     x = here[view.x].values
     for place, name in enumerate(view.points):
         y, color = here[name].values, plot.COLORS.get(name)
-        look = (
-            {"mfc": "none", "ms": 7.5} if place else {}
-        )  # the first quantity has dots, the others rings around them
+        # the first quantity has dots, the others rings around them
+        look = {"mfc": "none", "ms": 7.5} if place else {}
         ax.plot(
             x,
             np.where(np.isfinite(y), y, np.nan),
@@ -137,9 +136,8 @@ def _draw_lines(ax, view, here, explorer):
     )
     if view.yscale == "log":
         ax.yaxis.set_major_formatter(lambda v, _: plot.human(v, 1))
-    handles = dict(
-        zip(*reversed(ax.get_legend_handles_labels()))
-    )  # one entry for lines of one name
+    # one entry for lines of one name
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels())))
     ax.legend(handles.values(), handles, fontsize=9)
 
 

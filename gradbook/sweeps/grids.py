@@ -12,22 +12,12 @@ import numpy as np
 from .. import nets, rules
 from ..checks import check_whole
 
-STACK = {
-    "cpu": 25,
-    "cuda": 5000,
-}  # networks in one stack; on a CPU each core has its own, in its own cache
-STACK_BYTES = {
-    "cpu": 50e6,
-    "cuda": 2e9,
-}  # of weights in one stack; gradients and copies take a few times as much
-SHAPES = (
-    "activation",
-    "init",
-    "net",
-    "rule",
-    "depth",
-    "width",
-)  # networks that differ here cannot share a matrix product
+# networks in one stack; on a CPU each core has its own, in its own cache
+STACK = {"cpu": 25, "cuda": 5000}
+# of weights in one stack; gradients and copies take a few times as much
+STACK_BYTES = {"cpu": 50e6, "cuda": 2e9}
+# networks that differ here cannot share a matrix product
+SHAPES = ("activation", "init", "net", "rule", "depth", "width")
 NUMBERS = ("sigma_w", "sigma_b", "lr", "seed")
 
 

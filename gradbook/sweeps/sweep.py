@@ -128,9 +128,8 @@ def sweep(
     results = Results(
         [*axes], [len(axis) for axis in axes.values()], len(kept), max(axes["depth"]) + 1
     )
-    quiet = not progress or bool(
-        os.environ.get("TQDM_DISABLE")
-    )  # tqdm itself overlooks it in notebooks
+    # tqdm itself overlooks it in notebooks
+    quiet = not progress or bool(os.environ.get("TQDM_DISABLE"))
     try:
         done = map(on_data, [job for _, job in jobs])
         for (place, _), found in zip(

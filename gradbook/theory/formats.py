@@ -71,6 +71,5 @@ def format_depth(
     if factor == 1:
         return math.inf
     layers = (math.log(top if factor > 1 else smallest / 2) - math.log(start)) / math.log(factor)
-    return (
-        math.floor(layers + 1e-9) if factor > 1 else math.ceil(layers - 1e-9) - 1
-    )  # half the smallest rounds to 0
+    # half the smallest rounds to 0
+    return math.floor(layers + 1e-9) if factor > 1 else math.ceil(layers - 1e-9) - 1

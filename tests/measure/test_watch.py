@@ -179,9 +179,8 @@ def test_validation_inside_the_loop_leaves_no_rows():
 
 def test_rules_of_ours_and_large_layers():
     torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Linear(300, 400), nn.ReLU(), nn.Linear(400, 3)
-    )  # 120,000 weights, 80,000 inputs
+    # 120,000 weights, 80,000 inputs
+    model = nn.Sequential(nn.Linear(300, 400), nn.ReLU(), nn.Linear(400, 3))
     optimizer = gb.as_torch(gb.adam, model.parameters(), 0.01)
     x, y = torch.randn(200, 300), torch.randint(3, (200,))
     with gb.watch(model, optimizer, every=1) as log:

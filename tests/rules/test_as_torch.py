@@ -92,9 +92,8 @@ def test_saved_and_resumed_exactly(rule, tmp_path):
     train(optimizer, loss, 5)
     resumed, loss = problem(seed=0)
     again = gb.as_torch(rule, resumed.parameters(), lr=0.5)
-    saved = torch.load(
-        tmp_path / "here.pt"
-    )  # weights_only: nothing but tensors and plain values is in it
+    # weights_only: nothing but tensors and plain values is in it
+    saved = torch.load(tmp_path / "here.pt")
     resumed.load_state_dict(saved["model"])
     again.load_state_dict(saved["optimizer"])
     train(again, loss, 5)
@@ -151,9 +150,8 @@ def test_gradient_scaling_skips_what_is_not_finite():
         scaler.step(optimizer)
         scaler.update()
         assert torch.equal(before, model[0].weight) == bad
-    assert (model[0].weight - before).abs().max().item() == pytest.approx(
-        0.01, rel=1e-3
-    )  # Adam's first step
+    # Adam's first step
+    assert (model[0].weight - before).abs().max().item() == pytest.approx(0.01, rel=1e-3)
 
 
 def test_copies_and_added_groups():

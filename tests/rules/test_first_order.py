@@ -72,9 +72,8 @@ def test_equals_torch_optim(name, problem):
         leaves = [p.detach().requires_grad_() for p in ours]
         updates, state = rule.update(list(torch.autograd.grad(loss(leaves), leaves)), state, ours)
         ours = [p + u for p, u in zip(ours, updates)]
-    tolerance = (
-        1e-10 if options.get("centered") else 1e-12
-    )  # v − m² cancels, and passes rounding on enlarged
+    # v − m² cancels, and passes rounding on enlarged
+    tolerance = 1e-10 if options.get("centered") else 1e-12
     for a, b in zip(ours, theirs):
         torch.testing.assert_close(a, b.detach(), rtol=tolerance, atol=tolerance)
 

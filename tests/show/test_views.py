@@ -132,9 +132,8 @@ def test_path_over_contours(page_with):
         and "learning rate 3" in page.locator(".gb-caption").inner_text()
     )
     box, frame = view.locator(".gb-contour").bounding_box(), view.bounding_box()
-    assert (
-        frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]
-    )  # diverging steps stay inside
+    # diverging steps stay inside
+    assert frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]
     assert "steps of descent" in page.locator(".gb-key").inner_text() and page.complaints == []
     made.lr = 3.0
     assert "<svg" in made._repr_mimebundle_()[0]["text/html"]

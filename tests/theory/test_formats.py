@@ -41,6 +41,5 @@ def test_format_depth_is_where_the_number_leaves_the_format(name, factor, start)
     near = [abs(v - math.log(end)) < 1e-6 for v in log for end in (f.max, f.smallest / 2)]
     if not any(near):
         assert 0 < here < math.inf
-        assert (
-            there == 0 or not there <= f.max or math.exp(log[1]) > f.max
-        )  # casts near the top round down
+        # casts near the top round down
+        assert there == 0 or not there <= f.max or math.exp(log[1]) > f.max

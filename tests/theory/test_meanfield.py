@@ -63,9 +63,8 @@ def test_closed_forms():
     a = 0.01
     assert theory.chi("leaky_relu", 1.0, q=3.0) == pytest.approx((1 + a * a) / 2)
     assert theory.fixed_point("linear", 0.5, sigma_b=0.3) == pytest.approx(0.09 / 0.75)
-    assert theory.chi("selu", 1.0) == pytest.approx(
-        1.0716, abs=1e-4
-    )  # fixed point (0, 1), Klambauer et al. 2017
+    # fixed point (0, 1), Klambauer et al. 2017
+    assert theory.chi("selu", 1.0) == pytest.approx(1.0716, abs=1e-4)
     assert theory.fixed_point("selu", 1.0) == pytest.approx(1.0, abs=1e-6)
 
 
