@@ -17,6 +17,7 @@ from ..checks import check_positive, check_whole
 from ..kinds import Array, Function, Names, Numbers
 from ..record import describe, keep_places, relative_to_top, spread
 from ..rules.algebra import chain, clip_norm
+from ..sweeps.grids import several
 from ..sweeps.sweep import side_by_side, sweep
 
 __all__ = ["FAILURES", "REMEDIES", "dropout", "remedy_matrix"]
@@ -126,12 +127,9 @@ def remedy_matrix(
     more than half of the digits right.
     """
     check_whole(depth=depth, width=width, steps=steps)
-    rates, seeds = np.atleast_1d(lr).astype(float).tolist(), list(seed)
+    rates, seeds = list(map(float, several(lr))), list(seed)
     check_positive(lr=np.array(rates))
-    names = {
-        "failure": [failure] if isinstance(failure, str) else list(failure),
-        "remedy": [remedy] if isinstance(remedy, str) else list(remedy),
-    }
+    names = {"failure": several(failure), "remedy": several(remedy)}
     for axis, known in (("failure", FAILURES), ("remedy", REMEDIES)):
         if unknown := set(names[axis]) - set(known):
             raise ValueError(f"{axis} has {sorted(unknown)}; choose from {', '.join(known)}")
@@ -161,10 +159,10 @@ def remedy_matrix(
     different = [given for i, given in enumerate(wanted) if given not in wanted[:i]]
     trained = list(side_by_side(train, different))
     found = [trained[different.index(given)] for given in wanted]
-    several = len(names["remedy"])
+    count = len(names["remedy"])
     rows = [
-        xr.concat(found[i : i + several], xr.Variable("remedy", names["remedy"]))
-        for i in range(0, len(found), several)
+        xr.concat(found[i : i + count], xr.Variable("remedy", names["remedy"]))
+        for i in range(0, len(found), count)
     ]
     data = xr.concat(rows, xr.Variable("failure", names["failure"]))
     data["mean"] = data.accuracy.mean("seed")

@@ -14,6 +14,7 @@ from ..kinds import Names, Numbers
 from ..record import describe
 from ..rules.algebra import descend
 from ..rules.first_order import sgd
+from ..sweeps.grids import several
 from ..theory.quadratics import convergence_rate
 
 __all__ = ["descent_paths", "RULES", "valley_paths"]
@@ -138,7 +139,7 @@ def valley_paths(
     lr, angle, names = (
         np.atleast_1d(np.asarray(lr, float)),
         np.atleast_1d(np.asarray(angle, float)),
-        [rule] if isinstance(rule, str) else list(rule),
+        several(rule),
     )
     check_positive(lr=lr)
     check_whole(steps=steps)

@@ -17,6 +17,7 @@ from ..data.sets import digits
 from ..kinds import Names, Whole
 from ..nets.activations import activation as find
 from ..record import describe, keep_places, relative_to_top, spread
+from ..sweeps.grids import several
 from ..sweeps.sweep import sweep
 
 __all__ = ["SCHEMES", "compare_schemes"]
@@ -51,9 +52,7 @@ def compare_schemes(
     layer over the last one's.  Biases are 0.
     """
     check_whole(width=width, places=places)
-    depths = np.atleast_1d(depth).tolist()
-    phis = np.atleast_1d(activation).tolist()
-    names = [scheme] if isinstance(scheme, str) else list(scheme)
+    depths, phis, names = several(depth), several(activation), several(scheme)
     if unknown := set(names) - set(SCHEMES):
         raise ValueError(f"scheme has {sorted(unknown)}; choose from {', '.join(SCHEMES)}")
     found = []

@@ -24,6 +24,7 @@ from ..sweeps import draw_weights, side_by_side, sweep
 if TYPE_CHECKING:
     from ..nets.activations import Activation
 
+from ..sweeps.grids import several
 
 __all__ = ["NETWORKS", "learning_rates", "first_sharpness"]
 
@@ -54,9 +55,7 @@ def learning_rates(
     = 2/λ, λ the median over the seeds of :func:`first_sharpness`, and ``best``, the rate with the
     best accuracy.
     """
-    depths = np.atleast_1d(depth).tolist()
-    rates = np.atleast_1d(lr).astype(float).tolist()
-    names = [net] if isinstance(net, str) else list(net)
+    depths, rates, names = several(depth), list(map(float, several(lr))), several(net)
     if unknown := set(names) - set(NETWORKS):
         raise ValueError(f"net has {sorted(unknown)}; choose from {', '.join(NETWORKS)}")
     check_positive(lr=np.array(rates))

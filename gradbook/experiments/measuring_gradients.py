@@ -16,6 +16,7 @@ from ..checks import check_whole
 from ..kinds import Array, Names, Whole
 from ..nets.activations import activation
 from ..record import describe
+from ..sweeps.grids import several
 
 __all__ = ["gradient_correlation", "shattered_gradients"]
 
@@ -70,7 +71,7 @@ def shattered_gradients(
     :func:`gradient_correlation`; and ``half``, the angle in degrees at which the prediction has
     fallen to one half.
     """
-    depths, names = np.atleast_1d(depth).tolist(), [net] if isinstance(net, str) else list(net)
+    depths, names = several(depth), several(net)
     seeds = list(seed)
     if not seeds:
         raise ValueError("seed is empty; give at least one, such as range(3)")

@@ -15,6 +15,7 @@ from ..checks import check_whole
 from ..data.sets import digits
 from ..kinds import Names, Whole
 from ..record import describe, keep_places, relative_to_top, spread
+from ..sweeps.grids import several
 from ..sweeps.sweep import sweep
 
 __all__ = ["NORMALIZATIONS", "compare_normalizations"]
@@ -45,8 +46,7 @@ def compare_normalizations(
     ReLU and 1 otherwise; with a normalization their scale does not matter.
     """
     check_whole(width=width, batch=batch, places=places)
-    depths = np.atleast_1d(depth).tolist()
-    phis = np.atleast_1d(activation).tolist()
+    depths, phis = several(depth), several(activation)
     names = list(NORMALIZATIONS)
     found = []
     for phi in phis:

@@ -21,6 +21,7 @@ from ..theory.profiles import predicted_profiles
 if TYPE_CHECKING:
     import torch
 
+from ..sweeps.grids import several
 
 __all__ = ["trainability"]
 
@@ -54,10 +55,8 @@ def trainability(
     not learn, or overflows: the loss of some seed was not finite at a recorded step, and
     ``accuracy`` is NaN.
     """
-    grid = {
-        name: list(np.atleast_1d(value).tolist())
-        for name, value in dict(activation=activation, depth=depth, sigma_w=sigma_w).items()
-    }
+    axes = {"activation": activation, "depth": depth, "sigma_w": sigma_w}
+    grid = {name: several(value) for name, value in axes.items()}
     net = sweep(
         **grid,
         sigma_b=sigma_b,

@@ -19,6 +19,7 @@ from ..theory.profiles import predicted_profiles
 if TYPE_CHECKING:
     import torch
 
+from ..sweeps.grids import several
 
 __all__ = ["gradient_profiles"]
 
@@ -57,10 +58,8 @@ def gradient_profiles(
         raise ValueError(
             f"places is {places!r}; at least 2 layers, the first and the last, must be kept"
         )
-    grid = {
-        name: list(np.atleast_1d(value).tolist())
-        for name, value in dict(activation=activation, depth=depth, sigma_w=sigma_w).items()
-    }
+    axes = {"activation": activation, "depth": depth, "sigma_w": sigma_w}
+    grid = {name: several(value) for name, value in axes.items()}
     net = sweep(
         **grid,
         sigma_b=sigma_b,

@@ -95,11 +95,12 @@ class Pass:
         return max(z.shape[1 if self.time_first and z.ndim == 3 else 0], 1) if z.ndim else 1
 
 
-def reduce(calls, layers, grad, weight, step=None, broken=None, scale=1.0):
+def reduce(calls, layers, grad, weight, step, broken, scale=1.0):
     """{row: {quantity: number}} of the calls that took part, in their order.
 
-    ``grad``, ``weight`` and ``step`` are {parameter: its norm}, ``broken`` {parameter: entries of
-    its gradient that are not finite}; gradients are too large by ``scale``.
+    ``grad``, ``weight`` and ``step`` are {parameter: its norm}, ``step`` None where no step was
+    taken; ``broken`` {parameter: entries of its gradient that are not finite}; gradients are too
+    large by ``scale``.
     """
     calls, rows = took_part(calls, layers, grad), {}
     for name, call, numbers in zip(row_names(calls), calls, numbers_of(calls)):
@@ -107,7 +108,7 @@ def reduce(calls, layers, grad, weight, step=None, broken=None, scale=1.0):
         numbers["signal"] /= scale
         numbers["grad_norm"] = math.hypot(*(grad[w] for w in own if w in grad)) / scale
         numbers["weight_norm"] = math.hypot(*(weight[w] for w in own))
-        if step:
+        if step is not None:
             length = math.hypot(*(step.get(w, math.nan) for w in own))
             numbers["update_ratio"] = ratio(length, numbers["weight_norm"])
         numbers["not_finite"] += sum(broken.get(w, 0) for w in own)

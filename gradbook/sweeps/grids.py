@@ -21,6 +21,15 @@ SHAPES = ("activation", "init", "net", "rule", "depth", "width")
 NUMBERS = ("sigma_w", "sigma_b", "lr", "seed")
 
 
+def several(value):
+    """``value`` as a list: of one alone, or of a sequence.
+
+    >>> several(3), several(range(2)), several("relu")
+    ([3], [0, 1], ['relu'])
+    """
+    return np.atleast_1d(value).tolist()
+
+
 def name_of(function):
     return getattr(function, "__name__", "other")
 

@@ -93,25 +93,25 @@ def test_every_rule_of_torch_that_we_have_is_compared():
     }
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        rules.sgd,
-        rules.heavy_ball,
-        rules.nesterov,
-        rules.adagrad,
-        rules.rmsprop,
-        rules.adadelta,
-        rules.adam,
-        rules.adamw,
-        rules.amsgrad,
-        rules.adamax,
-        rules.nadam,
-        rules.radam,
-        rules.signsgd,
-        rules.lion,
-    ],
-)
+PLAIN = [
+    rules.sgd,
+    rules.heavy_ball,
+    rules.nesterov,
+    rules.adagrad,
+    rules.rmsprop,
+    rules.adadelta,
+    rules.adam,
+    rules.adamw,
+    rules.amsgrad,
+    rules.adamax,
+    rules.nadam,
+    rules.radam,
+    rules.signsgd,
+    rules.lion,
+]
+
+
+@pytest.mark.parametrize("make", PLAIN)
 def test_one_rule_for_numpy_torch_and_a_stack(make):
     """A stack of three with a learning rate each walks as three runs alone, in NumPy and in
     torch.
@@ -200,21 +200,8 @@ def test_bad_input_is_told_what_would_be_right(call, says):
 
 
 RULES = [
-    rules.sgd,
+    *PLAIN,
     lambda lr: rules.sgd(lr, momentum=0.9, nesterov=True),
-    rules.heavy_ball,
-    rules.nesterov,
-    rules.adagrad,
-    rules.rmsprop,
-    rules.adadelta,
-    rules.adam,
-    rules.adamw,
-    rules.amsgrad,
-    rules.adamax,
-    rules.nadam,
-    rules.radam,
-    rules.signsgd,
-    rules.lion,
     rules.shampoo,
     rules.muon,
     rules.schedule_free,
