@@ -164,18 +164,18 @@ def table(claims):
             f'data-verdict="{c["verdict"]}" data-chapter="{c["chapter"]}">'
             f'<th scope="row">{c["id"]} <br>{c["source"]} §{escape(c["section"])} '
             f"<br><strong>{notebooks.VERDICTS[c['verdict']]}</strong>{held}</th>"
-            f"<td>{escape(c['claim'])}<br><span "
-            f'lang="zh">{escape(c["original"])}</span></td><td>{says}</td></tr>'
+            f'<td>{escape(c["claim"])}<br><span lang="zh">{escape(c["original"])}</span></td>'
+            f"<td>{says}</td></tr>"
         )
     head = "".join(
         f'<th scope="col">{name}</th>'
         for name in ("where, verdict", "the claim", "what the experiment says")
     )
+    shown = f'<output aria-live="polite">{len(claims)} claims</output>'
+    table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
     return (
-        f'<div class="gb-claims"><div class="gb-filters" hidden>{filters}<output '
-        f'aria-live="polite">{len(claims)} claims</output></div>'
-        f"<table "
-        f'class="table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        f'<div class="gb-claims"><div class="gb-filters" hidden>{filters}{shown}</div>'
+        f'<table class="table">{table}</table></div>'
     )
 
 

@@ -220,13 +220,13 @@ class Explorer(anywidget.AnyWidget):
         bundle, metadata = kernel if isinstance(kernel, tuple) else (kernel or {}, {})
         state = {"_spec": self._spec, "_data": self._data, **self.position()}
         words = self.words()
-        packed = json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace(
-            "<", "\\u003c"
-        )
+        packed = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
+        packed = packed.replace("<", "\\u003c")  # no data can end the script
+        title = f'<p class="gb-title">{_escape(self._spec["title"])}</p>'
+        caption = f'<p class="gb-caption">{_escape(words)}</p>'
         page = (
-            f'<div class="gb-explorer" id="{self._spec["name"]}"><div '
-            f'class="gb-still"><p class="gb-title">{_escape(self._spec["title"])}</p>'
-            f'{self._picture().svg}<p class="gb-caption">{_escape(words)}</p></div>'
+            f'<div class="gb-explorer" id="{self._spec["name"]}">'
+            f'<div class="gb-still">{title}{self._picture().svg}{caption}</div>'
             f'<script type="application/json">{packed}</script></div>'
         )
         return {**bundle, "text/html": page, "text/plain": f"Explorer: {words}"}, metadata
