@@ -3,8 +3,12 @@ installed.
 """
 
 import contextlib
+import resource
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -13,9 +17,9 @@ import gradbook as gb
 from gradbook.devices import device
 
 
-def perceptron():
+def perceptron(depth=10):
     model = nn.Sequential(
-        *[m for _ in range(10) for m in (nn.Linear(64, 64), nn.ReLU())], nn.Linear(64, 10)
+        *[m for _ in range(depth) for m in (nn.Linear(64, 64), nn.ReLU())], nn.Linear(64, 10)
     )
     return model, torch.randn(32, 64), torch.randint(10, (32,)), lambda out: out
 
@@ -117,9 +121,32 @@ WAYS = {
 }
 
 
+def size(watched):
+    """MiB of a process that has trained 200 layers for 500 steps, and maybe watched all of them."""
+    model, x, y, _ = perceptron(200)
+    optimizer, criterion = torch.optim.Adam(model.parameters(), lr=1e-4), nn.CrossEntropyLoss()
+    with gb.watch(model, optimizer, every=1) if watched else contextlib.nullcontext():
+        for _ in range(500):
+            optimizer.zero_grad()
+            criterion(model(x), y).backward()
+            optimizer.step()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def memory():
+    """What watching every step of 200 layers adds to the process, in MiB, and what it is of it."""
+    with ProcessPoolExecutor(1, max_tasks_per_child=1, mp_context=get_context("spawn")) as pool:
+        plain, measured = pool.map(size, (False, True))
+    print(
+        f"| MLP 200 × 64 | memory, every step of 500 | {measured - plain:+.0f} of {plain:.0f} MiB |"
+    )
+
+
 def main(rounds=40):
     for name, make, count in (
         ("MLP 10 × 64", perceptron, 50),
+        ("MLP 200 × 64", lambda: perceptron(200), 10),
         ("transformer 4 × 128", transformer, 10),
     ):
         for way, wrap in WAYS.items():
@@ -132,6 +159,7 @@ def main(rounds=40):
                 print(f"| {name} | {way} | {statistics.median(ratios) - 1:+.1%} |", flush=True)
             except (ImportError, NotImplementedError) as error:
                 print(f"| {name} | {way} | {type(error).__name__}: {str(error)[:60]} |", flush=True)
+    memory()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ import { build } from 'esbuild';
 
 const out = process.argv[2] ?? '..';
 const common = { bundle: true, minify: true, target: 'es2020', legalComments: 'none' };
-for (const folder of ['gradbook/show', 'assets/static'])
-  await mkdir(`${out}/${folder}`, { recursive: true });
+await mkdir(`${out}/gradbook/show`, { recursive: true });
 await build({
   ...common,
   entryPoints: ['src/explorer.mjs'],
@@ -18,6 +17,6 @@ await build({
   ...common,
   entryPoints: ['src/page.mjs'],
   format: 'iife',
-  outfile: `${out}/assets/static/explorer.js`,
+  outfile: `${out}/gradbook/show/explorer.js`,
 });
 await cp('src/explorer.css', `${out}/gradbook/show/explorer.css`);

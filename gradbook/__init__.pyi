@@ -27,6 +27,7 @@ from .measure import gradient_noise as gradient_noise
 from .measure import jacobian_spectrum as jacobian_spectrum
 from .measure import lr_range as lr_range
 from .measure import probe as probe
+from .measure import report as report
 from .measure import sharpness as sharpness
 from .measure import watch as watch
 from .nets import activation as activation

@@ -15,12 +15,12 @@ from docutils.parsers.rst import Directive, directives
 
 
 class explorer_here(nodes.General, nodes.Element):
-    """Stands on a page where an Explorer of a chapter is to be shown again."""
+    """Stands on a page where a figure of a chapter is to be shown again."""
 
 
 class ExplorerDirective(Directive):
-    """``{explorer} NAME`` with ``:from: DOCUMENT``: the Explorer NAME of a chapter, on another
-    page.
+    """``{explorer} NAME`` with ``:from: DOCUMENT``: the Explorer NAME of a chapter, or what its
+    cell NAME shows, on another page.
     """
 
     required_arguments = 1
@@ -317,10 +317,13 @@ def elsewhere_or_a_field(app, what, name, obj, skip, options):
 def show_explorers(app, doctree, docname):
     for here in list(doctree.findall(explorer_here)):
         chapter = app.env.get_doctree(here["document"])
-        found = [
+        mark = f'class="gb-explorer" id="{here["name"]}"'
+        found = [raw for raw in chapter.findall(nodes.raw) if mark in raw.astext()] or [
             raw
-            for raw in chapter.findall(nodes.raw)
-            if f'class="gb-explorer" id="{here["name"]}"' in raw.astext()
+            for cell in chapter.findall(nodes.container)
+            if here["name"] in cell.get("ids", ())
+            for raw in cell.findall(nodes.raw)
+            if raw["format"] == "html"
         ]
         if not found and (
             notes := [raw for raw in chapter.findall(nodes.raw) if "gb-different" in raw.astext()]
@@ -330,7 +333,7 @@ def show_explorers(app, doctree, docname):
         if len(found) != 1:
             raise ValueError(
                 f"{docname}: {here['document']} has {len(found)} "
-                f"Explorers named {here['name']!r}; one is needed"
+                f"figures named {here['name']!r}; one is needed"
             )
         here.replace_self(found[0].deepcopy())
 

@@ -17,6 +17,7 @@ DATA = {
     "gradbook/data/digits.npz",
     "gradbook/show/exercises.toml",
     "gradbook/show/explorer.css",
+    "gradbook/show/explorer.js",
     "gradbook/show/explorer.mjs",
 }
 USE = """

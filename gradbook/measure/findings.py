@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-__all__ = ["Threshold", "Finding", "Diagnosis", "Evidence"]
+__all__ = ["Threshold", "Finding", "Diagnosis", "Evidence", "UNSCALED", "of_its_size"]
 
 BOOK = "https://gradients-that-flow.github.io/gradients-that-flow/chapters/"
 CHAPTERS = {  # where each verdict is explained, and its remedies
@@ -18,6 +18,10 @@ CHAPTERS = {  # where each verdict is explained, and its remedies
     "saturated": "3-remedies/normalization",
     "dead": "2-vanishing-exploding/measuring-gradients",
     "non-finite": "2-vanishing-exploding/measuring-gradients",
+    "wrong loss": "2-vanishing-exploding/measuring-gradients",
+    "wrong input": "2-vanishing-exploding/measuring-gradients",
+    "symmetric": "3-remedies/initialization",
+    "not trained": "2-vanishing-exploding/measuring-gradients",
     "unstable": "4-optimizers/learning-rate",
     "stalled": "4-optimizers/learning-rate",
 }
@@ -32,6 +36,16 @@ class Threshold(NamedTuple):
 
     value: float
     reason: str
+
+
+UNSCALED = Threshold(
+    10.0, "standardized inputs have a size of 1; at 10 the first layer's curvature is a hundredfold"
+)
+
+
+def of_its_size(share: float) -> str:
+    """A change in words: 43% of its size, 2.4e+04 times its size."""
+    return f"{share:.0%} of its size" if share < 10 else f"{share:.2g} times its size"
 
 
 @dataclass(frozen=True)
@@ -63,15 +77,18 @@ class Finding:
 class Diagnosis:
     """A ``verdict``, the ``findings`` behind it with the gravest first, and ``notes``.
 
-    ``str`` and ``print`` show all of it as a text.
+    ``partial``: a part that is trained was not measured.  ``str`` and ``print`` show all of it as
+    a text.
     """
 
     verdict: str
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    partial: bool = False
 
     def __str__(self) -> str:
-        head = f"Verdict: {self.verdict}." + ("" if self.findings else f" {HEALTHY}")
+        where = " where it was measured" if self.partial and not self.findings else ""
+        head = f"Verdict: {self.verdict}{where}." + ("" if self.findings else f" {HEALTHY}")
         return "\n".join([head, *map(str, self.findings), *(f"Note: {n}" for n in self.notes)])
 
     __repr__ = __str__
@@ -81,7 +98,8 @@ class Diagnosis:
 class Evidence:
     """A data set of probe or watch, as the rules read it.
 
-    Of a data set with steps, ``window`` is the median over its later half.
+    Of a data set with steps, ``window`` is the median over its later half: the later half of what
+    came before anything was NaN or infinite.
     """
 
     data: xr.Dataset
@@ -91,12 +109,47 @@ class Evidence:
     def window(self):
         if "step" not in self.data.dims:
             return self.data
-        later = slice(self.data.sizes["step"] // 2, None)
-        return self.data.isel(step=later).median("step", skipna=True)
+        sound = self.data.isel(step=slice(None, self.first_bad or None))
+        later = slice(sound.sizes["step"] // 2, None)
+        return sound.isel(step=later).median("step", skipna=True)
+
+    @cached_property
+    def bad(self):
+        """Whether anything was NaN or infinite, (step,).
+
+        Infinity in an output is no fault by itself: a mask of −inf is meant so.
+        """
+        forward, backward = self.broken("forward"), self.broken("backward")
+        loss = self.told("loss")
+        ill = backward.any() or self.told("not_finite_parameters")
+        if not (ill or (loss is not None and not np.isfinite(loss))):
+            forward = np.zeros_like(forward)
+        return (forward | backward).any(1)
+
+    @cached_property
+    def first_bad(self):
+        """The place of the first such step, None if there is none."""
+        return int(np.argmax(self.bad)) if self.bad.any() else None
 
     @cached_property
     def layers(self):
         return [str(name) for name in self.data.layer.values]
+
+    @cached_property
+    def steps(self):
+        """The steps that were measured; None of one pass alone."""
+        return self.data.step.values if "step" in self.data.dims else None
+
+    def told(self, attribute):
+        """What the data set says of the whole, None if it does not."""
+        return self.data.attrs.get(attribute)
+
+    @cached_property
+    def last_loss(self):
+        """The loss that was seen last, None if none was."""
+        if "seen" in self.data.dims:
+            return float(self.data.loss.values[-1])
+        return self.told("loss")
 
     def of(self, quantity):
         """A quantity of every layer in the window, as floats; NaN where it was not measured."""
@@ -108,3 +161,34 @@ class Evidence:
         """The same at the first step."""
         data = self.data.isel(step=0) if "step" in self.data.dims else self.data
         return data[quantity].values.astype(float)
+
+    def broken(self, way):
+        """Whether ``way``, forward or backward, was not finite, (step, layer)."""
+        name = f"not_finite_{way}"
+        count = self.data[name if name in self.data else "not_finite"].values
+        return np.atleast_2d(count > 0)
+
+    @cached_property
+    def arrows(self):
+        """(from, to) for every pair of layers, the second of which gets the first's output."""
+        place = {name: i for i, name in enumerate(self.layers)}
+        pairs = [arrow.split(" → ") for arrow in self.told("paths") or []]
+        return [(place[a], place[b]) for a, b in pairs if a in place and b in place]
+
+    def leading_to(self, last):
+        """Places of the layers from which the layer ``last`` is reached, and its own."""
+        if not self.arrows:
+            return set(range(last + 1))
+        found, before = {last}, [last]
+        while before:
+            i = before.pop()
+            new = {a for a, b in self.arrows if b == i} - found
+            found |= new
+            before += new
+        return found
+
+    @cached_property
+    def exits(self):
+        """Places of the layers whose output goes into no other layer that was measured."""
+        starts = {arrow.split(" → ")[0] for arrow in self.told("paths") or []}
+        return [i for i, name in enumerate(self.layers) if name not in starts]

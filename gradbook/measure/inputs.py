@@ -13,8 +13,9 @@ __all__ = ["Input", "input_of", "look_together", "all_tensors"]
 RECTIFIERS = ("Relu", "Threshold", "Gelu", "Silu", "Mish", "Hardswish")
 # |output − center| beyond the limit: the slope is under 5 % of its largest
 SATURATED = {"Tanh": (0.0, 0.975), "Sigmoid": (0.5, 0.4873)}
-# what changes no entry
+# what changes no entry; and what makes a 0 of nothing but zeros, so that dead units stay dead
 PASSING = tuple("View Reshape Transpose Permute MaxPool Clone Unsqueeze Squeeze".split())
+AVERAGING = ("Mean", "AvgPool", "AdaptiveAvgPool")
 CONVOLUTIONS, NORMALIZATIONS = torch.nn.modules.conv._ConvNd, torch.nn.modules.batchnorm._NormBase
 CHANNELS_FIRST = (CONVOLUTIONS, NORMALIZATIONS, torch.nn.GroupNorm)
 
@@ -60,14 +61,23 @@ def activation_before(node):
 
     From autograd's graph, which knows modules, functions and in-place ones alike.
     """
+    averaged = False
     for _ in range(5):
-        name = node.name().rstrip("0123456789").removesuffix("Backward") if node else ""
-        if name in RECTIFIERS or name in SATURATED:
+        name = operation(node)
+        if name in RECTIFIERS or name in SATURATED and not averaged:
             return name
-        before = [f for f, _ in node.next_functions if f] if name.startswith(PASSING) else []
+        averaged |= name.startswith(AVERAGING)
+        if not name.startswith(PASSING + AVERAGING):
+            return None
+        before = [f for f, _ in node.next_functions if f]
         if len(before) != 1:
             return None
         node = before[0]
+
+
+def operation(node):
+    """The name of a node of autograd's graph, without number and ending."""
+    return node.name().rstrip("0123456789").removesuffix("Backward") if node else ""
 
 
 def look(h, kind, unit):
@@ -82,8 +92,7 @@ def look(h, kind, unit):
         part = ((flat - center).abs() > limit).double().mean(1)
     elif kind in RECTIFIERS:
         axes = [a for a in range(1, h.ndim) if a != (unit + 1 if unit >= 0 else h.ndim - 1)]
-        h = h if kind == "Relu" else h.abs()
-        part = (h.amax(axes).reshape(len(h), -1) < 1e-6).double().mean(1)
+        part = (h.abs().amax(axes).reshape(len(h), -1) == 0).double().mean(1)
     rms = row_norms(flat) / math.sqrt(flat.shape[1])
     return torch.stack([rms, flat.mean(1).double(), part])
 

@@ -1,21 +1,17 @@
-"""What can be wrong with the layers: one function for each verdict, which reads as its rule."""
+"""What can be wrong with single layers, and with the output: one function for each verdict."""
 
 import math
 
 import numpy as np
 
-from .findings import Finding, Threshold
+from .findings import UNSCALED, Finding, Threshold
 
-__all__ = ["SPREAD", "LEVEL", "DEAD", "SATURATED", "LAYER_RULES"]
+__all__ = ["LIMITS", "RULES"]
 
-SPREAD = Threshold(
-    100.0,
-    "with one learning rate, the best served layer takes steps "
-    "a hundred times the worst served one's",
+TIME = Threshold(
+    1e4, "what lies that far back changes the answer ten thousand times less than what came last"
 )
-LEVEL = Threshold(
-    1e4, "weight gradients that far apart cannot share a learning rate, whatever the signal is"
-)
+LOUD = Threshold(2.0, "twice the cost of guessing is no draw of chance in a batch")
 DEAD = Threshold(
     0.9,
     "a layer with a tenth of its units left passes a tenth of the gradient; "
@@ -26,113 +22,63 @@ SATURATED = Threshold(
     "with 30 % of the slopes near 0 a layer keeps at most 0.84 of the gradient, "
     "thirty layers 0.5 %",
 )
-PASSED_BACK = "on its way back: in {first!r} it is {ratio:.2g} times that in {last!r}."
 
 
-def blocked(seen):
-    """Weights of 0 let nothing pass."""
-    at = np.flatnonzero(seen.of("weight_norm") == 0)
-    if at.size and at[-1] > 0 and (seen.of("grad_norm") == 0).any():
-        layer = seen.layers[at[-1]]
-        what = f"The weights of layer {layer!r} are 0, and nothing passes it on the way back."
-        why = "a product with 0; it ends as soon as these weights move, if they do"
-        remedy = "nothing, if they were set to 0 on purpose; else an initialization that is not 0"
-        yield Finding("vanishing", layer, "weight_norm", 0.0, 0.0, what, why, remedy)
+def in_time(seen):
+    """In a recurrent layer the gradient changes by more than TIME between first and last step.
 
-
-def silent(seen):
-    """The loss sends nothing back at all."""
-    if not (seen.of("signal") > 0).any():
-        what = "No gradient arrives anywhere."
-        why = (
-            "the loss does not change with the output: it is saturated, "
-            "or its gradient is below the number format"
-        )
-        remedy = "a loss on logits; float32 or loss scaling"
-        yield Finding("vanishing", seen.layers[0], "signal", 0.0, 0.0, what, why, remedy)
-
-
-def ends(seen):
-    """The first layer with a known signal, and the last with one that is not 0.
-
-    A head whose loss has weight 0 says nothing about depth.
+    That of its state h_t, or where this is not known that of its input x_t.
     """
-    signal = seen.of("signal")
-    known, used = np.flatnonzero(np.isfinite(signal)), np.flatnonzero(signal > 0)
-    return (known[0], used[-1]) if known.size > 1 and used.size else None
-
-
-def cut_off(seen):
-    """The signal of the first layer is 0."""
-    first, last = ends(seen) or (0, None)
-    signal = seen.of("signal")[first]
-    if last is not None and (signal == 0 or first == last):
-        layer = seen.layers[first]
-        what = f"No gradient reaches layer {layer!r}."
-        why = "on the way every unit is dead or saturated, or the signal is below the number format"
-        remedy = "look at the dead and saturated parts; smaller inputs and weights; normalization"
-        yield Finding("vanishing", layer, "signal", float(signal), 0.0, what, why, remedy)
-
-
-def grows_or_shrinks(seen):
-    """From the last layer to the first the signal changes by more than a factor of SPREAD."""
-    if not (at := ends(seen)) or at[0] == at[1]:
+    if "signal_in_time" not in seen.window:
         return
-    signal, gradient = seen.of("signal")[[*at]], seen.of("grad_norm")[[*at]]
-    ratio, steps, limit = signal[0] / signal[1], at[1] - at[0], SPREAD.value
-    if ratio == 0 or 1 / limit <= ratio <= limit:
-        return
-    first, last = (seen.layers[i] for i in at)
-    factor = ratio ** (1 / steps) if ratio < math.inf else ratio
-    where = PASSED_BACK.format(first=first, last=last, ratio=ratio)
-    if 1 / limit < gradient[0] / (gradient[1] or math.nan) < limit:
-        where += f" Its weight gradients do not show it: {gradient[0]:.2g} and {gradient[1]:.2g}."
-    if ratio > limit:
-        what = f"The signal grows by {factor:.3g} per layer {where}"
-        why = (
-            "the Jacobians, weights times slopes (and what normalization divides by), "
-            "are larger than 1"
-        )
-        remedy = (
-            "weights of variance 2/fan_in for ReLU or 1/fan_in for tanh; "
-            "branches scaled by 1/√depth; clip_norm while you look for the cause"
-        )
-        yield Finding("exploding", first, "signal", float(ratio), limit, what, why, remedy)
-    else:
-        what = f"The signal shrinks by {factor:.3g} per layer {where}"
-        why = (
-            "the Jacobians, weights times slopes, are smaller than 1; "
-            "a sigmoid's slope is at most 1/4"
-        )
-        remedy = (
-            "another activation with its own initialization (ReLU with 2/fan_in), "
-            "skip connections, or normalization"
-        )
-        yield Finding("vanishing", first, "signal", float(ratio), 1 / limit, what, why, remedy)
-
-
-def uneven(seen):
-    """Weight gradients differ by more than LEVEL, although the signal does not: the inputs do."""
-    gradient = seen.of("grad_norm")
-    if not ends(seen) or not (known := np.flatnonzero(gradient > 0)).size:
-        return
-    high, low = known[np.argmax(gradient[known])], known[np.argmin(gradient[known])]
-    ratio = gradient[high] / gradient[low]
-    if ratio > LEVEL.value:
-        large, small = seen.of("activation_rms")[[high, low]]
-        verdict, at = ("exploding", high) if high < low else ("vanishing", low)
+    total, direct = (seen.window[q].values for q in ("signal_in_time", "input_signal_in_time"))
+    known = (total > 0).any(1, keepdims=True)
+    for layer, signal in zip(seen.layers, np.where(known, total, direct)):
+        arrived = np.flatnonzero(signal > 0)
+        if not arrived.size or arrived[-1] == 0:
+            continue
+        last = arrived[-1]
+        ratio = signal[0] / signal[last]
+        if 1 / TIME.value <= ratio <= TIME.value:
+            continue
+        grows = ratio > 1
+        factor = (signal[arrived[0]] / signal[last]) ** (1 / max(last - arrived[0], 1))
+        change = "grows" if grows else "shrinks"
         what = (
-            f"The weight gradient of layer {seen.layers[high]!r} is {ratio:.2g} times "
-            f"that of {seen.layers[low]!r}, though the signal is level."
+            f"Through time the gradient {change} by {factor:.3g} per step in layer {layer!r}: "
+            f"at its first time step it is {ratio:.2g} times that at step {last}."
         )
-        why = (
-            "a weight gradient is signal times input, "
-            f"and their inputs have a size of {large:.2g} and {small:.2g}"
+        why = "a step multiplies by the recurrent weights and the slopes, or the gates, once more"
+        remedy = (
+            "an LSTM or GRU whose forget gate begins open (bias 1 or more), orthogonal recurrent "
+            "weights, shorter pieces, or attention"
         )
-        remedy = "standardize the inputs; normalization between layers of unlike size"
-        yield Finding(
-            verdict, seen.layers[at], "grad_norm", float(ratio), LEVEL.value, what, why, remedy
+        if grows:
+            remedy = "clip_norm; orthogonal recurrent weights, or smaller ones"
+        verdict, limit = ("exploding", TIME.value) if grows else ("vanishing", 1 / TIME.value)
+        yield Finding(verdict, layer, "signal_in_time", float(ratio), limit, what, why, remedy)
+
+
+def loud(seen):
+    """The loss is far above that of guessing: the logits are too large, whatever they say."""
+    classes, loss = seen.told("classes"), seen.told("loss")
+    if seen.steps is not None and "seen" in seen.data.dims:
+        loss = float(seen.data.loss.values[0]) if seen.data.seen.values[0] <= 1 else None
+    if not classes or seen.told("summed") or loss is None or not np.isfinite(loss):
+        return
+    guessing = math.log(classes)
+    if loss > LOUD.value * guessing:
+        what = (
+            f"The loss is {loss:.3g}, and guessing between {classes} classes costs {guessing:.3g}."
         )
+        why = "the logits are large before anything was learned, and each wrong one is expensive"
+        remedy = (
+            "smaller weights in the last layer, or in the embedding if it is tied; a norm before"
+        )
+        if (size := seen.first("activation_rms")[0]) > UNSCALED.value:
+            why = f"the inputs have a size of {size:.3g}, and it is carried to the logits"
+            remedy = "standardize the inputs"
+        yield Finding("exploding", "(loss)", "loss", float(loss), guessing, what, why, remedy)
 
 
 def dead(seen):
@@ -157,21 +103,6 @@ def saturated(seen):
     yield from _worst(seen, "saturated", "saturation", SATURATED.value, part, why, remedy)
 
 
-# of the first five, the first that finds something speaks for all
-SIGNAL_RULES = (blocked, silent, cut_off, grows_or_shrinks, uneven)
-
-
-def signal(seen):
-    """What the signal says, from the plainest fault to the subtlest."""
-    for rule in SIGNAL_RULES:
-        if found := list(rule(seen)):
-            return found
-    return []
-
-
-LAYER_RULES = (signal, dead, saturated)
-
-
 def _worst(seen, verdict, quantity, limit, part, why, remedy):
     """The layer with the largest share above ``limit``."""
     share = seen.of(quantity)
@@ -181,3 +112,7 @@ def _worst(seen, verdict, quantity, limit, part, why, remedy):
         count = f"{bad.size} of {len(share)} layers are above {limit:.0%}."
         what = f"Layer {layer!r}: {value:.0%} {part}; {count}"
         yield Finding(verdict, layer, quantity, value, limit, what, why, remedy)
+
+
+LIMITS = {"time": TIME, "loud": LOUD, "dead": DEAD, "saturated": SATURATED}
+RULES = (in_time, loud, dead, saturated)

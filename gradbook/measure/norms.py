@@ -8,7 +8,7 @@ import math
 import numpy as np
 import torch
 
-__all__ = ["norms", "row_norms", "ratio"]
+__all__ = ["norms", "entries", "row_norms", "ratio"]
 
 SMALL = 2**16  # entries
 
@@ -18,11 +18,24 @@ def norms(tensors):
 
     One transfer from a device.
     """
+    tensors = [entries(t) for t in tensors]
     if all(t.is_cpu for t in tensors):
         with np.errstate(all="ignore"):
-            return [_norm_on_cpu(t.detach()) for t in tensors]
-    sizes = torch._foreach_norm([t.detach() for t in tensors], 2, dtype=torch.float64)
+            return [_norm_on_cpu(t) for t in tensors]
+    sizes = torch._foreach_norm(tensors, 2, dtype=torch.float64)
     return torch.stack([s.to(sizes[0].device) for s in sizes]).tolist()
+
+
+def entries(t):
+    """What is stored of a tensor, as real numbers: of a sparse one its values, added up."""
+    t = t.detach()
+    if t.dtype is torch.float32 and t.layout is torch.strided:
+        return t
+    if t.layout is torch.sparse_coo:
+        t = t.coalesce().values()
+    elif t.layout is not torch.strided:
+        t = t.values()
+    return torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
 
 
 def row_norms(rows):
@@ -43,7 +56,7 @@ def ratio(step, size):
 
 
 def _norm_on_cpu(t):
-    if t.dtype is torch.float32 and t.numel() < SMALL and t.layout is torch.strided:
+    if t.dtype is torch.float32 and t.numel() < SMALL:
         v = t.numpy().reshape(-1)  # NumPy's calls cost less than torch's
         square = float(v.dot(v))
         if 1e-20 < square < 1e30:  # else something under- or overflowed that could show

@@ -8,6 +8,7 @@ matrices.  Reshape a convolution's weight to (out, in·height·width) yourself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from ..checks import check_fraction, check_not_negative, check_positive
@@ -20,9 +21,14 @@ __all__ = ["shampoo", "muon", "orthogonalize", "schedule_free", "sam"]
 
 
 def inverse_root(A, p, eps):
-    """(A + eps·I)^(−1/p) of symmetric matrices A (…, n, n), by their eigenvalues."""
-    values, vectors = library(A).linalg.eigh(A)
-    return vectors * (larger(values, 0 * values) + eps)[..., None, :] ** (-1 / p) @ vectors.mT
+    """(A + eps·I)^(−1/p) of symmetric matrices A (…, n, n), by their eigenvalues.
+
+    NaN for a matrix that is not finite: in a stack the others go on.
+    """
+    sound = ((0 * A).sum((-2, -1)) == 0)[..., None, None]
+    values, vectors = library(A).linalg.eigh(library(A).where(sound, A, 0.0))
+    root = vectors * (larger(values, 0 * values) + eps)[..., None, :] ** (-1 / p) @ vectors.mT
+    return library(A).where(sound, root, math.nan)
 
 
 def shampoo(

@@ -92,6 +92,7 @@ def human(value: Any, digits: int = 3) -> str:
 
 def axes(
     ncols: int = 1,
+    nrows: int = 1,
     width: float | None = None,
     height: float = 3.2,
     xlabel: str = "",
@@ -100,13 +101,14 @@ def axes(
     yscale: str = "linear",
     **options: Any,
 ) -> tuple[Figure, Any]:
-    """A figure in the book's style and its axes: one, or a list of ``ncols`` side by side.
+    """A figure in the book's style and its axes: one, or a list of ``ncols`` side by side, or of
+    ``nrows`` one below the other.
 
     ``width`` and ``height`` are in inches; ``options`` go to ``Figure.subplots`` (sharey, …).
     """
     with matplotlib.rc_context(STYLE):
         fig = Figure(figsize=(width or (5.4 if ncols == 1 else 7.4), height), layout="constrained")
-        grid = fig.subplots(1, ncols, squeeze=False, **options)[0]
+        grid = fig.subplots(nrows, ncols, squeeze=False, **options).ravel()
         for i, ax in enumerate(grid):
             ax.set(
                 xlabel=xlabel,
@@ -118,7 +120,7 @@ def axes(
                 if scale == "log":
                     axis.set_major_formatter(FuncFormatter(lambda v, _: human(v, 1)))
                     axis.set_minor_formatter("")
-    return fig, grid[0] if ncols == 1 else list(grid)
+    return fig, grid[0] if len(grid) == 1 else list(grid)
 
 
 class Picture:
@@ -127,7 +129,8 @@ class Picture:
     def __init__(self, fig: Figure, alt: str, caption: str = "") -> None:
         if len(alt.split()) < 5:
             raise ValueError(f"alt is {alt!r}; say in a sentence what the figure shows")
-        self.alt, self.caption = " ".join(alt.split()), caption
+        self.alt: str = " ".join(alt.split())
+        self.caption: str = caption
         for text in fig.findobj(Text, include_self=False):
             if text.get_color() == "black":
                 text.set_color(INK)
@@ -153,7 +156,7 @@ class Picture:
         width = float(re.search(r'width="([\d.]+)pt"', svg)[1])
         svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
         label = html.escape(self.alt, quote=True)
-        self.svg = svg.replace(
+        self.svg: str = svg.replace(
             "<svg ",
             f'<svg role="img" aria-label="{label}" '
             f'style="width:100%;max-width:{1.45 * width:.0f}px;height:auto;font-family:inherit" ',

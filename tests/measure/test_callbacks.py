@@ -1,9 +1,10 @@
-"""watch inside Lightning's and Hugging Face's trainers, where they are installed."""
+"""watch in the trainers of others, and its numbers in dashboards, where they are installed."""
 
 import pytest
 import torch
 from torch import nn
 
+import gradbook as gb
 from gradbook.measure import callbacks
 
 pytestmark = pytest.mark.filterwarnings("default")  # what trainers warn of is not ours
@@ -78,3 +79,44 @@ def test_hugging_face(tmp_path):
         and seen.sizes["seen"] == 10
     )
     assert (seen.grad_norm > 0).all()
+
+
+@pytest.fixture
+def watched():
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with gb.watch(model, optimizer, every=2) as log:
+        for _ in range(5):
+            optimizer.zero_grad()
+            model(torch.ones(4, 3)).square().mean().backward()
+            optimizer.step()
+    return log
+
+
+def test_tensorboard(tmp_path, watched):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(tmp_path) as writer:
+        gb.measure.to_tensorboard(watched, writer)
+    read = EventAccumulator(str(tmp_path)).Reload()
+    curve = read.Scalars("gradbook/grad_norm/(model)")
+    assert [point.step for point in curve] == [0, 2, 4]
+    assert [point.value for point in curve] == pytest.approx(watched.dataset().grad_norm[:, 0])
+
+
+def test_wandb_offline(tmp_path, watched):
+    wandb = pytest.importorskip("wandb")
+    with wandb.init(mode="offline", dir=tmp_path, settings={"silent": True}) as run:
+        gb.measure.to_wandb(watched, run)
+        summary = dict(run.summary)
+    last = watched.dataset().isel(step=-1, layer=0)
+    assert summary["gradbook/step"] == 4
+    assert summary["gradbook/grad_norm/(model)"] == pytest.approx(float(last.grad_norm))
+
+
+def test_one_pass_has_no_steps_to_write():
+    model = nn.Linear(3, 1)
+    with pytest.raises(ValueError, match="no steps"):
+        gb.measure.to_tensorboard(gb.probe(model, lambda: model(torch.ones(4, 3)).sum()), None)

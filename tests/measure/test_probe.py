@@ -92,8 +92,19 @@ def test_not_finite_is_counted_where_it_begins():
 
 def test_frozen_layers_are_left_out():
     model, x, y = classifier(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3))
-    model[0].weight.requires_grad_(False)
+    model[0].requires_grad_(False)
     assert measured(model, x, y).layer.values.tolist() == ["2"]
+
+
+def test_where_only_biases_are_trained_they_are_measured():
+    model, x, y = classifier(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3))
+    for layer in (model[0], model[2]):
+        layer.weight.requires_grad_(False)
+    data = measured(model, x, y)
+    nn.functional.cross_entropy(model(x), y).backward()
+    assert data.layer.values.tolist() == ["0", "2"]
+    own = [layer.bias.grad.norm().item() for layer in (model[0], model[2])]
+    assert data.grad_norm.values == pytest.approx(own, rel=1e-6)
 
 
 @pytest.mark.parametrize(

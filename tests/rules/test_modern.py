@@ -108,3 +108,15 @@ def test_sam_takes_the_gradient_at_the_worst_point():
     assert rules.descend(rules.sgd(0.1), rules.sam(lambda x: x, 0.0), 1.0, 1) == rules.descend(
         rules.sgd(0.1), lambda x: x, 1.0, 1
     )
+
+
+@pytest.mark.parametrize("library", [np, torch])
+def test_a_diverged_network_does_not_stop_a_stack_under_shampoo(library):
+    grads = np.random.default_rng(0).normal(size=(3, 4, 5))
+    grads[1, 0, 0] = np.nan
+    G = grads if library is np else torch.from_numpy(grads)
+    rule = rules.shampoo(0.1)
+    together = rule.update(G, rule.init(G), G)[0]
+    for k in (0, 2):
+        np.testing.assert_allclose(together[k], rule.update(G[k], rule.init(G[k]), G[k])[0])
+    assert np.isnan(np.asarray(together[1])).all()

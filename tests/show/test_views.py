@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def page_with(visit, tmp_path):
     def write(explorer):
         body = explorer._repr_mimebundle_()[0]["text/html"]
-        style, script = (ROOT / "gradbook/show/explorer.css", ROOT / "assets/static/explorer.js")
+        style, script = (ROOT / "gradbook/show/explorer.css", ROOT / "gradbook/show/explorer.js")
         (tmp_path / "page.html").write_text(
             f'<!doctype html><html lang="en"><meta '
             f'charset="utf-8"><title>t</title><style>{style.read_text("utf-8")}</style>'
