@@ -318,24 +318,38 @@ def test_the_gradient_of_every_state_is_that_of_the_cell_in_a_loop(kind, cell):
 
 @pytest.mark.parametrize("kind, cell", WHOLE)
 def test_two_layers_and_a_state_that_is_given(kind, cell):
-    model, x = kind(2, 16, num_layers=2), torch.randn(7, 4, 2)
-    state = [torch.randn(2, 4, 16) for _ in range(2 if kind is nn.LSTM else 1)]
-    state = tuple(state) if kind is nn.LSTM else state[0]
+    model, x, n = kind(2, 16, num_layers=2), torch.randn(7, 4, 2), 16
+    many = kind is nn.LSTM
+    state = tuple(torch.randn(2, 4, n) for _ in range(1 + many))
 
-    def cut(x):  # the same step by step: its outputs are the upper layer's states
-        h, outs = state, []
-        for x_t in x:
-            out, h = model(x_t[None], h)
-            outs.append(out)
-        return outs
+    def value(outputs, last):  # of an LSTM the last cells, too, which reach h_t by another way
+        return torch.stack(list(outputs)).square().mean() + torch.stack(list(last)).sum()
 
     def loss():
-        out, last = model(x, state)
-        return out.square().mean() + (last[-1] if isinstance(last, tuple) else last).sum()
+        out, last = model(x, state if many else state[0])
+        return value(out, last[1] if many else last)
 
+    cells = [cell(2, n), cell(n, n)]
+    for k, one in enumerate(cells):
+        own = {
+            name.replace(f"_l{k}", ""): w
+            for name, w in model.named_parameters()
+            if f"_l{k}" in name
+        }
+        one.load_state_dict(own)
+    now = [tuple(s[k] for s in state) for k in range(2)]
+    kept = []
+    for h in x:
+        for k, one in enumerate(cells):
+            found = one(h, now[k] if many else now[k][0])
+            now[k] = found if many else (found,)
+            h = now[k][0]
+        kept.append(h)
+    deltas = torch.autograd.grad(value(kept, [one[-1] for one in now]), kept)
     seen = gb.probe(model, loss)
-    assert "not_measured" not in seen.attrs and (seen.signal_in_time > 0).all()
-    assert torch.allclose(torch.cat(cut(x)), model(x, state)[0], atol=1e-6)
+    right = torch.stack([delta.double().norm() for delta in deltas]).numpy() * 2  # four examples
+    assert "not_measured" not in seen.attrs
+    assert seen.signal_in_time.values[0] == pytest.approx(right, rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", [nn.RNNCell, nn.LSTMCell, nn.GRUCell])
