@@ -1,8 +1,22 @@
-"""Three larger models of torch.nn, and a task for each that they can learn."""
+"""Three larger models of torch.nn, a task for each, and a loop that trains them."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+import gradbook as gb
+
+
+def train(model, optimizer, loss, steps, every=1, see=torch.detach):
+    """The loop that everyone writes, watched; ``loss`` is a function of the model."""
+    with gb.watch(model, optimizer, every=every) as log:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            value = loss(model)
+            value.backward()
+            optimizer.step()
+            log.see(see(value))
+    return log
 
 
 class Block(nn.Module):

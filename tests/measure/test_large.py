@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from models import Decoder, ResNet, Translate, decoder_task, resnet_task, translate_task
+from models import Decoder, ResNet, Translate, decoder_task, resnet_task, train, translate_task
 from torch import nn
 
 import gradbook as gb
@@ -25,15 +25,8 @@ def verdicts(name, recipe, steps=60, change=None):
     if change:
         change(model)
     start = gb.diagnose(gb.probe(model, lambda: task(model)))
-    optimizer = recipe(model.parameters())
-    with gb.watch(model, optimizer, every=5) as log:
-        for _ in range(steps):
-            optimizer.zero_grad()
-            loss = task(model)
-            loss.backward()
-            optimizer.step()
-            log.see(loss)
-    return start, gb.diagnose(log.dataset())
+    log = train(model, recipe(model.parameters()), task, steps, every=5, see=lambda value: value)
+    return start, gb.diagnose(log)
 
 
 @pytest.mark.parametrize(

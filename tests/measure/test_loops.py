@@ -5,6 +5,7 @@ import io
 
 import pytest
 import torch
+from models import train
 from torch import nn
 from torch.nn import functional as F
 
@@ -180,15 +181,7 @@ def test_a_cross_entropy_below_0(sign):
 
 
 def trained(model, loss, steps, lr=3e-3, kind=torch.optim.Adam, see=torch.detach):
-    optimizer = kind(model.parameters(), lr)
-    with gb.watch(model, optimizer) as log:
-        for _ in range(steps):
-            value = loss(model)
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            log.see(see(value))
-    return log
+    return train(model, kind(model.parameters(), lr), loss, steps, every=10, see=see)
 
 
 def policy(model):

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from models import train
 from torch import nn
 
 import gradbook as gb
@@ -25,15 +26,7 @@ def loss_of(model):
 
 
 def run(model, steps, every, loss=loss_of):
-    optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    with gb.watch(model, optimizer, every=every) as log:
-        for _ in range(steps):
-            optimizer.zero_grad()
-            value = loss(model)
-            value.backward()
-            optimizer.step()
-            log.see(value)
-    return log
+    return train(model, torch.optim.SGD(model.parameters(), 0.1), loss, steps, every)
 
 
 def test_one_pass(tmp_path):
