@@ -7,31 +7,32 @@ from .findings import Finding
 __all__ = ["RULES"]
 
 
-def normalized_again(seen):
-    """The loss normalizes what is normalized already."""
-    if said := seen.told("loss_graph"):
-        what = f"The loss is given what is normalized already: {said}."
-        why = "normalized twice, the loss is bounded away from 0, and its gradient is small"
-        remedy = "give the loss the logits, and take the softmax or the sigmoid only to predict"
-        yield Finding("wrong loss", "(loss)", "loss_graph", math.nan, 0, what, why, remedy)
+# what a loss should not be given: {what read_loss calls it: (what, why, remedy)}
+MISUSES = {
+    "loss_graph": (
+        "The loss is given what is normalized already: {}.",
+        "normalized twice, the loss is bounded away from 0, and its gradient is small",
+        "give the loss the logits, and take the softmax or the sigmoid only to predict",
+    ),
+    "wrong_axis": (
+        "The log-softmax before the loss runs along the axis of the examples.",
+        "so the examples of a batch compete with one another, not the classes",
+        "log_softmax(dim=1), or cross_entropy on the logits",
+    ),
+    "pairs": (
+        "The loss compares every prediction with every target, by their shapes: {}.",
+        "arithmetic repeats an axis of length 1; the best answer to all targets is their mean",
+        "one shape for both: predictions.squeeze(-1), or targets.unsqueeze(-1)",
+    ),
+}
 
 
-def along_the_batch(seen):
-    """A log-softmax over the examples, where the classes are meant."""
-    if seen.told("wrong_axis"):
-        what = "The log-softmax before the loss runs along the axis of the examples."
-        why = "so the examples of a batch compete with one another, not the classes"
-        remedy = "log_softmax(dim=1), or cross_entropy on the logits"
-        yield Finding("wrong loss", "(loss)", "loss_graph", math.nan, 0, what, why, remedy)
-
-
-def in_pairs(seen):
-    """The loss compares every prediction with every target."""
-    if said := seen.told("pairs"):
-        what = f"The loss compares every prediction with every target, by their shapes: {said}."
-        why = "arithmetic repeats an axis of length 1; the best answer to all targets is their mean"
-        remedy = "one shape for both: predictions.squeeze(-1), or targets.unsqueeze(-1)"
-        yield Finding("wrong loss", "(loss)", "loss", math.nan, 0, what, why, remedy)
+def misused(seen):
+    """The loss is given what it should not be, as autograd's graph says."""
+    for name, (what, why, remedy) in MISUSES.items():
+        if said := seen.told(name):
+            what = what.format(said)
+            yield Finding("wrong loss", "(loss)", name, math.nan, 0, what, why, remedy)
 
 
 def below_0(seen):
@@ -41,17 +42,18 @@ def below_0(seen):
     if seen.told("cross_entropy") and least < 0:
         what = f"The loss is {least:.3g}, and a cross-entropy is never below 0."
         why = "its sign is wrong: what should fall is made to rise"
-        yield Finding(
-            "wrong loss", "(loss)", "loss", float(least), 0, what, why, "no minus before it"
-        )
+        remedy = "no minus before it, and no factor below 0"
+        yield Finding("wrong loss", "(loss)", "loss", float(least), 0, what, why, remedy)
 
 
 def without_gradient(seen):
     """The first layer is trainable, runs, and gets no gradient."""
     cut_off, first = seen.told("cut_off") or [], seen.told("first_called")
     if first in cut_off:
-        what = f"No gradient comes to layer {first!r}, which runs first: {len(cut_off)} layers "
-        what += "are trainable and get none."
+        what = (
+            f"No gradient comes to layer {first!r}, which runs first. "
+            f"Trainable layers without a gradient: {len(cut_off)}."
+        )
         why = "something between them and the loss cuts it off, as detach, no_grad or argmax do"
         remedy = "take it out; or freeze these layers, if they should stay as they are"
         yield Finding("not trained", first, "grad_norm", 0.0, 0.0, what, why, remedy)
@@ -100,14 +102,4 @@ def never_cleared(seen):
         yield Finding("unstable", "(model)", "grad_norm", len(kept), 1, what, why, remedy)
 
 
-RULES = (
-    normalized_again,
-    along_the_batch,
-    in_pairs,
-    below_0,
-    without_gradient,
-    without_optimizer,
-    all_alike,
-    copies,
-    never_cleared,
-)
+RULES = (misused, below_0, without_gradient, without_optimizer, all_alike, copies, never_cleared)
