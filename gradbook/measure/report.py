@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import xarray as xr
@@ -16,6 +17,9 @@ from ..show import plot
 from .diagnosis import Diagnosis, diagnose
 from .pictures import pass_figure, run_explorer, run_figure
 from .probe import probe
+
+if TYPE_CHECKING:
+    from .watch import watch
 
 __all__ = ["report", "Report"]
 
@@ -27,22 +31,22 @@ pre { overflow-x: auto; font-size: 0.85rem } :root { color-scheme: light dark }"
 
 
 def report(
-    model: torch.nn.Module | xr.Dataset,
+    model: torch.nn.Module | xr.Dataset | watch,
     loss: Callable[[], torch.Tensor] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     sharpness: float | None = None,
 ) -> Report:
     """Measure a model, and show what was seen: a figure, and in words what is wrong.
 
-    The arguments are those of :func:`gradbook.measure.probe`; or a data set of probe or watch
-    stands alone.  In a notebook it is shown as a figure, ``print`` gives text of 80 columns,
+    The arguments are those of :func:`gradbook.measure.probe`; or a watch, or a data set of probe or
+    watch, stands alone.  In a notebook it is shown as a figure, ``print`` gives text of 80 columns,
     ``save`` writes one file of HTML.  Raises what probe and diagnose raise.
 
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
     >>> print(report(model, lambda: model(torch.ones(5, 3)).mean()).diagnosis.verdict)
     healthy
     """
-    if hasattr(model, "dataset"):  # a watch
+    if not isinstance(model, torch.nn.Module) and hasattr(model, "dataset"):  # a watch
         model = model.dataset()
     if not isinstance(model, xr.Dataset):
         if loss is None:

@@ -76,6 +76,12 @@ def test_a_run_with_nan_is_drawn():
     assert made.diagnosis.verdict == "non-finite" and "step 6" in str(made)
 
 
+def test_a_model_may_have_a_data_set_of_its_own():
+    model = deep(2)
+    model.dataset = X
+    assert gb.report(model, lambda: loss_of(model)).data.sizes["layer"] == 3
+
+
 def test_bad_input():
     with pytest.raises(TypeError, match="loss is missing"):
         gb.report(deep())
