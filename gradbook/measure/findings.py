@@ -157,10 +157,15 @@ class Evidence:
             return np.full(len(self.layers), np.nan)
         return self.window[quantity].values.astype(float)
 
+    def course_of(self, quantity):
+        """A quantity of every layer at every step, (step, layer); NaN where it was not measured."""
+        if quantity not in self.data:
+            return np.full((self.data.sizes.get("step", 1), len(self.layers)), np.nan)
+        return np.atleast_2d(self.data[quantity].values.astype(float))
+
     def first(self, quantity):
         """The same at the first step."""
-        data = self.data.isel(step=0) if "step" in self.data.dims else self.data
-        return data[quantity].values.astype(float)
+        return self.course_of(quantity)[0]
 
     def broken(self, way):
         """Whether ``way``, forward or backward, was not finite, (step, layer)."""

@@ -77,7 +77,7 @@ def _before(seen, at):
         earlier = seen.data.loss.values[seen.data.seen.values <= seen.steps[at]]
         if (finite := earlier[np.isfinite(earlier)]).size:
             said = f" The loss had been {finite[0]:.3g} at first and {finite[-1]:.3g} last."
-    ratios = seen.data.update_ratio.values[:at].astype(float)
+    ratios = seen.course_of("update_ratio")[:at]
     if ratios.size and np.isfinite(ratios).any():
         step, layer = np.unravel_index(np.nanargmax(ratios), ratios.shape)
         if (size := ratios[step, layer]) > LONG and np.isfinite(size):
@@ -90,14 +90,14 @@ def _before(seen, at):
 
 def _growth(seen, at, place):
     """In words, how the inputs of the layers before the first broken one had grown; "" if not."""
-    if not (factor := _factor(_at(seen, "activation_rms", at)[: place + 1])):
+    if not (factor := _factor(seen.course_of("activation_rms")[at][: place + 1])):
         return ""
     return f"on the way there the inputs of the layers grow by {factor:.3g} per layer: an overflow"
 
 
 def _given(seen, at, place):
     """In words, that the layer's input is not finite already; "" if it is."""
-    rms = _at(seen, "activation_rms", at)
+    rms = seen.course_of("activation_rms")[at]
     if np.isfinite(rms[place]) or not np.isfinite(rms).any() and place:
         return ""
     if place == 0:
@@ -107,14 +107,9 @@ def _given(seen, at, place):
 
 def _growth_back(seen, at, place):
     """The same for the signal on its way back."""
-    if not (factor := _factor(_at(seen, "signal", at)[: max(place - 1, 0) : -1])):
+    if not (factor := _factor(seen.course_of("signal")[at][: max(place - 1, 0) : -1])):
         return ""
     return f"on its way back the signal grows by {factor:.3g} per layer: an overflow"
-
-
-def _at(seen, quantity, at):
-    data = seen.data[quantity]
-    return (data.isel(step=at) if seen.steps is not None else data).values.astype(float)
 
 
 def _factor(sizes):

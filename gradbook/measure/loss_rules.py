@@ -11,7 +11,7 @@ __all__ = ["LIMITS", "RULES", "FALL", "course", "slow"]
 RISE = Threshold(
     0.5, "a loss that rose by half of its size at the start is not noise around a descent"
 )
-JUMP = Threshold(0.5, "half as much again as guessing costs, and far more than the noise")
+JUMP = Threshold(0.5, "half as much again as at the start, and far more than the noise")
 NOISES = 4  # times what the loss changes from step to step
 GAINED = Threshold(0.2, "a fifth of the loss is more than noise gains")
 FALL = Threshold(
@@ -66,10 +66,8 @@ def rising(seen):
         return
     if not np.isfinite(c.least):
         what = "The loss is not finite, from the first value on."
-        why, remedy = (
-            "what the loss is computed from is not finite",
-            "look at data, labels and loss",
-        )
+        why = "what the loss is computed from is not finite"
+        remedy = "look at the data, the labels and the loss function"
         yield Finding("non-finite", "(loss)", "loss", c.first, 0, what, why, remedy)
         return
     size = max(RISE.value * abs(c.first), NOISES * c.noise)

@@ -13,7 +13,7 @@ SPREAD = Threshold(
     "with one learning rate, the best served layer takes steps "
     "a hundred times the worst served one's",
 )
-SHRUNK = Threshold(0.1, "no gradient takes nine tenths of all weights; decay does")
+SHRUNK = Threshold(0.1, "weights that lose nine tenths of their size in a run are decayed away")
 LEVEL = Threshold(
     1e4, "weight gradients that far apart cannot share a learning rate, whatever the signal is"
 )
@@ -135,7 +135,7 @@ def grows_or_shrinks(seen):
         )
         if (left := what_is_left(seen)) < SHRUNK.value:
             why = f"the weights have shrunk to {left:.2g} of their size since the first step"
-            remedy = "less weight decay"
+            remedy = "less weight decay, if there is any"
         yield Finding("vanishing", first, "signal", float(ratio), 1 / limit, what, why, remedy)
 
 

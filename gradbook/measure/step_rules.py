@@ -72,7 +72,7 @@ def leaping(seen):
 def creeping(seen):
     """No layer ever changes by more than STILL: late in a good run steps are small, too."""
     layer, change = fastest(seen) or (None, math.inf)
-    if change <= UPDATE.value and seen.data.update_ratio.max() < STILL.value:
+    if change <= UPDATE.value and np.nanmax(seen.course_of("update_ratio")) < STILL.value:
         what = f"No layer changes by more than {change:.1g} of its size per step."
         why = "the learning rate is too small, or the gradient is"
         remedy = "a larger learning rate; gb.lr_range finds one"
@@ -85,7 +85,7 @@ def not_getting_anywhere(seen):
         return
     layer, change = fastest(seen) or (None, math.inf)
     steps = int(seen.steps[-1]) + 1
-    reach = steps * float(np.nanmax(seen.data.update_ratio.values, initial=0.0))
+    reach = steps * float(np.nanmax(seen.course_of("update_ratio"), initial=0.0))
     fell = slow(seen) and c.last <= c.first - FALL.value * abs(c.first)
     if not fell or reach > REACH.value or change == math.inf:
         return

@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -359,3 +361,12 @@ def test_nothing_measured_is_not_healthy():
         optimizer.step()
     with pytest.raises(ValueError, match="no signal to judge"):
         gb.diagnose(log.dataset())
+
+
+def test_a_data_set_with_no_more_than_is_asked_for_is_judged():
+    level = {q: (("step", "layer"), np.ones((4, 2))) for q in ("signal", "grad_norm")}
+    level["not_finite"] = ("step", "layer"), np.zeros((4, 2))
+    axes = {"step": range(4), "layer": ["a", "b"], "seen": range(20)}
+    for loss, verdict in ((np.linspace(1, 9, 20), "unstable"), (np.linspace(9, 1, 20), "healthy")):
+        data = xr.Dataset(level | {"loss": ("seen", loss)}, axes)
+        assert gb.diagnose(data).verdict == verdict
