@@ -17,14 +17,14 @@ def state_of_grads(weights):
     return [g if g is None else (id(g), g._version) for g in grads]
 
 
-def rounded_away(layers, grads, before):
+def rounded_away(layers, grads, change):
     """Names of layers in a short format, most of whose weights a step has left as they were.
 
-    ``grads`` are {weight: norm}, ``before`` {weight: its value}.  A step below half a unit in the
+    ``grads`` are {weight: norm}, ``change`` {weight: its step}.  A step below half a unit in the
     last place changes nothing.
     """
     for name, layer in layers.items():
         for w in layer.weights:
             short = w.dtype.itemsize < 4 and grads.get(w, 0) > 0
-            if short and (w == before[w]).double().mean() > 0.9:
+            if short and (change[w] == 0).double().mean() > 0.9:
                 yield name

@@ -86,13 +86,14 @@ def look(h, kind, unit):
     ``h`` is a stack of inputs of one shape.
     """
     flat = h.reshape(len(h), -1)
-    part = torch.zeros(len(h), dtype=torch.float64, device=h.device)
     if kind in SATURATED:
         center, limit = SATURATED[kind]
         part = ((flat - center).abs() > limit).double().mean(1)
     elif kind in RECTIFIERS:
         axes = [a for a in range(1, h.ndim) if a != (unit + 1 if unit >= 0 else h.ndim - 1)]
         part = (h.abs().amax(axes).reshape(len(h), -1) == 0).double().mean(1)
+    else:
+        part = torch.zeros(len(h), dtype=torch.float64, device=h.device)
     rms = row_norms(flat) / math.sqrt(flat.shape[1])
     return torch.stack([rms, flat.mean(1).double(), part])
 

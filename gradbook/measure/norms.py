@@ -28,7 +28,7 @@ def norms(tensors):
 
 def entries(t):
     """What is stored of a tensor, as real numbers: of a sparse one its values, added up."""
-    t = t.detach()
+    t = t.detach() if t.requires_grad else t
     if t.dtype is torch.float32 and t.layout is torch.strided:
         return t
     if t.layout is torch.sparse_coo:
@@ -45,7 +45,7 @@ def row_norms(rows):
     """
     if rows.is_cpu and rows.dtype is torch.float32 and rows.shape[1]:
         sizes = torch.linalg.vector_norm(rows, dim=1).double()
-        if ((sizes > 1e-10) & (sizes < 1e15)).all():
+        if all(1e-10 < size < 1e15 for size in sizes.tolist()):
             return sizes
     return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
 

@@ -72,6 +72,7 @@ class watch:
             raise ValueError(
                 "optimizer has none of model's weights; was it made for another model?"
             )
+        self._parameters, self._free = list(model.parameters()), []
         self._model, self._optimizer, self._every, self._scaler = model, optimizer, every, scaler
         self.step: int = 0
         self._taken: set[str] = set()
@@ -90,13 +91,7 @@ class watch:
         self._constant, self._rows, self._armed = constant(self._layers), rows_of(model), False
 
     def __enter__(self) -> Self:
-        self._passing = Pass(
-            self._layers,
-            self._model,
-            count=False,
-            finished=self._backward_done,
-            again=self._left_out,
-        )
+        self._passing = Pass(self._layers, self._model, False, self._backward_done, self._left_out)
         self._passing.started = self._backward_begins
         self._passing.filled = lambda: state_of_grads(self._weights) != self._before_pass
         self._hooks = [
@@ -120,25 +115,31 @@ class watch:
             kind = type(loss).__name__
             raise TypeError(f"loss is a {kind}; log.see takes a number or a tensor with one entry")
         self._seen_at.append(self.step)
-        if not isinstance(loss, torch.Tensor):
+        if isinstance(loss, torch.Tensor):
+            self._losses.append(loss.detach().reshape(()))
+            self._about_loss = self._about_loss or read_loss(loss.grad_fn)
+        else:
             self._losses.append(torch.tensor(float(loss)))
-            return
-        self._losses.append(loss.detach().reshape(()))
-        self._about_loss = self._about_loss or read_loss(loss.grad_fn)
 
     @quietly
     def _arm(self):
-        self._armed, self._grads, self._old = True, {}, None
+        self._armed, self._grads, self._minus, self._before_pass = True, {}, None, []
+        self._choose_layers()
         # the weights whose .grad holds what the last step has used already
-        mine = self._theirs.intersection(self._weights)
-        self._used = {w for w in mine if self.step and w.grad is not None}
-        self._before_pass = []
-        self._passing.layers = self._layers = trainable(self._rows)  # some may have been freed
-        self._weights = weights_of(self._layers)
+        self._used = {w for w in self._mine if self.step and w.grad is not None}
         self._passing.clear()
         self._passing.follow = len(self._records) < FOLLOWED
         self._passing.attach()
         run_uncompiled(+1)
+
+    def _choose_layers(self):
+        """Those that are trainable now: some may have been freed."""
+        free = [p.requires_grad for p in self._parameters]
+        if free != self._free:
+            self._free = free
+            self._passing.layers = self._layers = trainable(self._rows)
+            self._weights = weights_of(self._layers)
+            self._mine = self._theirs.intersection(self._weights)
 
     def _disarm(self):
         if self._armed:
@@ -151,7 +152,7 @@ class watch:
         """Whether somebody has cleared the gradients since the last step."""
         self._before_pass = state_of_grads(self._weights)
         if self._used or self._grads:
-            held = with_gradient(self._theirs.intersection(self._weights))
+            held = with_gradient(self._mine)
             # what is complete already when the first layer is reached has a new one
             cleared = any(w.grad is None for w in self._used)
             if cleared or 2 * len(self._used & held) < len(self._used):
@@ -171,7 +172,7 @@ class watch:
         if self._armed and not is_suspended():
             if self._used and self._grads:
                 self._kept.append(self.step)
-            self._old = [w.detach().clone() for w in self._weights]
+            self._minus = torch._foreach_neg([w.detach() for w in self._weights])
 
     def _after(self, *_):
         if not is_suspended():
@@ -196,11 +197,12 @@ class watch:
     @torch.no_grad()
     def _record(self):
         # a step that was skipped changed none
-        old = self._old or [w.detach() for w in self._weights]
-        weight = dict(zip(self._weights, norms(old)))
-        step = dict(zip(self._weights, norms(torch._foreach_sub(self._weights, old))))
-        if self._old is not None:
-            for name in rounded_away(self._layers, self._grads, dict(zip(self._weights, old))):
+        change = self._minus or torch._foreach_neg(self._weights)
+        weight = dict(zip(self._weights, norms(change)))
+        torch._foreach_add_(change, self._weights)
+        step = dict(zip(self._weights, norms(change)))
+        if self._minus is not None:
+            for name in rounded_away(self._layers, self._grads, dict(zip(self._weights, change))):
                 self._rounded[name] = self._rounded.get(name, 0) + 1
         broken = {w: not math.isfinite(size) for w, size in self._grads.items()}
         scale = self._scaler.get_scale() if self._scaler else 1.0
