@@ -6,7 +6,8 @@
 # make replicate   every assertion again under other arithmetic and with other seeds; writes chapters/replication.yml
 # make bench   the tables of benchmarks/
 PYTHON ?= python3
-SOLUTIONS ?= yes
+# what was chosen last, by make student or make instructor
+SOLUTIONS ?= $(or $(shell cat _build/solutions 2>/dev/null),yes)
 BIN = .venv/bin
 QUIET = --quiet --disable-pip-version-check
 TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
@@ -37,7 +38,7 @@ instructor:
 student:
 	@$(MAKE) --no-print-directory book SOLUTIONS=no
 
-# the book on paper, without solutions: tagged, with an outline
+# the book on paper, without solutions, as one PDF, which the front page then offers
 pdf: $(BIN)/ready
 	@$(SITE)
 	@$(BIN)/python publish/pdf.py
@@ -97,7 +98,7 @@ outputs: $(BIN)/ready
 	$(BIN)/python publish/notebooks.py outputs
 # everything but torch, whose builds differ by machine, with its hash
 lock:
-	uv pip compile pyproject.toml --extra book --extra test --universal --python-version 3.11 --no-header --no-annotate \
+	uv pip compile pyproject.toml --extra book --extra test --extra trainers --universal --python-version 3.11 --no-header --no-annotate \
 	  --generate-hashes $(foreach p,torch $(CUDA),--no-emit-package $(p)) -o requirements.lock
 CUDA = cuda-bindings cuda-pathfinder cuda-toolkit triton nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime \
   nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \

@@ -214,13 +214,28 @@ def test_a_checkout_that_cannot_be_written_has_no_environment_either(tmp_path):
     )
 
 
-def test_no_browser_to_print_with(tmp_path):
-    code = (
-        f"import sys; sys.path.insert(0, {str(ROOT / 'publish')!r}); "
-        f"import pdf; pdf.print_page(pdf.PDF, pdf.PDF)"
+@pytest.mark.parametrize("target", ["book", "serve", "pdf", "bench", "test"])
+def test_what_a_student_may_see_is_kept_by_every_later_command(tmp_path, target):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    said = lambda: (
+        subprocess.run(
+            ["make", "-n", target], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
     )
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "requirements.lock").touch()
+    assert "publish/book.py yes" in said()
+    (tmp_path / "_build").mkdir()
+    (tmp_path / "_build/solutions").write_text("no")
+    assert "publish/book.py no" in said()
+
+
+def test_no_browser_to_print_with(tmp_path):
     run = subprocess.run(
-        [sys.executable, "-c", code], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+        [sys.executable, ROOT / "publish/pdf.py"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
     )
     assert (
         sentence(run) == "No Chromium was found to print with: install it "

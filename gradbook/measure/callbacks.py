@@ -5,9 +5,11 @@ Each needs its library installed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 import xarray as xr
 
 from .watch import watch
@@ -15,45 +17,87 @@ from .watch import watch
 __all__ = ["for_lightning", "for_hugging_face", "to_tensorboard", "to_wandb"]
 
 WRITTEN = ("signal", "grad_norm", "update_ratio")
+_open: list[watch] = []  # of trainings that run, or were interrupted
+
+
+class Watching:
+    """What callbacks of all trainers do.  It never stops a training, and leaves nothing behind."""
+
+    watch: watch | None = None
+
+    def begin(self, model, optimizer, every, scaler=None):
+        release()  # what an interrupted training has left
+        try:
+            self.watch = watch(model, optimizer, every, scaler).__enter__()
+            _open.append(self.watch)
+        except (TypeError, ValueError) as error:
+            self.watch = None
+            warnings.warn(f"gradbook does not watch this training: {error}", stacklevel=2)
+
+    def see(self, loss):
+        single = isinstance(loss, torch.Tensor) and loss.numel() == 1 or isinstance(loss, float)
+        if self.watch is not None and single:
+            self.watch.see(loss)
+
+
+def release():
+    """End every watch that a callback has begun; what it saw stays."""
+    while _open:
+        _open.pop().__exit__()
 
 
 def for_lightning(every: int = 10) -> Any:
-    """A ``lightning`` callback.
+    """A callback for ``lightning.pytorch.Trainer`` (or ``pytorch_lightning``'s).
 
-    After ``trainer.fit`` its ``log.dataset()`` has what :class:`gradbook.measure.watch` saw.
+    During and after ``trainer.fit`` its attribute ``watch`` is the :class:`gradbook.measure.watch`
+    of the run: ``callback.watch.report()``.  With several optimizers it follows the first.  What
+    ``training_step`` returns is seen as the loss; a step that returns none has none.
     """
-    from lightning.pytorch import Callback
+    try:
+        from lightning.pytorch import Callback
+    except ImportError:
+        from pytorch_lightning import Callback
 
-    class Watch(Callback):
+    class Watch(Watching, Callback):
         def on_train_start(self, trainer, module):
-            self.log = watch(module, trainer.optimizers[0], every).__enter__()
+            scaler = getattr(trainer.precision_plugin, "scaler", None)
+            self.begin(module, trainer.optimizers[0], every, scaler)
 
         def on_train_batch_end(self, trainer, module, outputs, *_):
-            self.log.see(outputs["loss"])
+            self.see(outputs.get("loss") if isinstance(outputs, Mapping) else outputs)
 
-        def teardown(self, trainer, module, stage):
-            self.log.__exit__()
+        def on_train_end(self, trainer, module):
+            release()
+
+        def on_exception(self, trainer, module, exception):
+            release()
 
     return Watch()
 
 
 def for_hugging_face(every: int = 10) -> Any:
-    """A ``transformers.TrainerCallback``.
+    """A callback for ``transformers.Trainer``.
 
-    After ``trainer.train`` its ``log.dataset()`` has what was seen.
+    During and after ``trainer.train`` its attribute ``watch`` is the
+    :class:`gradbook.measure.watch` of the run: ``callback.watch.report()``.  The loss is what the
+    trainer logs, every ``logging_steps`` (500 by default): a mean over these steps.  After an
+    interrupt the hooks go when another training begins, or with ``callback.stop()``.
     """
     from transformers import TrainerCallback
 
-    class Watch(TrainerCallback):
+    class Watch(Watching, TrainerCallback):
         def on_train_begin(self, args, state, control, model, optimizer, **_):
-            self.log = watch(model, getattr(optimizer, "optimizer", optimizer), every).__enter__()
+            scaler = getattr(optimizer, "scaler", None)
+            self.begin(model, getattr(optimizer, "optimizer", optimizer), every, scaler)
 
         def on_log(self, args, state, control, logs, **_):
-            if "loss" in logs:
-                self.log.see(float(logs["loss"]))
+            self.see(logs.get("loss"))
 
         def on_train_end(self, *args, **_):
-            self.log.__exit__()
+            release()
+
+        def stop(self):
+            release()
 
     return Watch()
 

@@ -7,7 +7,7 @@ import torch
 
 from .norms import row_norms
 
-__all__ = ["Input", "input_of", "look_together", "all_tensors"]
+__all__ = ["Input", "input_of", "look_together", "all_tensors", "about_statistics"]
 
 # rectifiers are off for good where their output is 0 on every example
 RECTIFIERS = ("Relu", "Threshold", "Gelu", "Silu", "Mish", "Hardswish")
@@ -112,3 +112,12 @@ def look_together(inputs):
         rms, mean, part = seen[i]
         dead = part if v.kind in RECTIFIERS else math.nan
         yield rms, mean, dead, part if v.kind in SATURATED else math.nan
+
+
+def about_statistics(module, inputs, model):
+    """Batch norm of two values gives ±1, whatever they are; in eval mode it normalizes none."""
+    if not isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+        return None
+    if not module.training:
+        return "norm_in_eval" if model.training else None
+    return "norm_of_two" if inputs and inputs[0].numel() <= 2 * inputs[0].shape[1] else None

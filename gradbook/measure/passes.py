@@ -10,7 +10,7 @@ import torch
 
 from .calls import Call, calls_before, count_not_finite, nodes_of
 from .hooks import Hook, is_suspended, is_wrapped
-from .inputs import all_tensors, input_of
+from .inputs import about_statistics, all_tensors, input_of
 from .norms import SMALL, row_norms
 from .raw import entries_into_graph
 from .recurrent import RECURRENT, InTime
@@ -30,17 +30,17 @@ class Pass:
 
     def __init__(self, layers, model, count=True, finished=None, again=None):
         self.layers, self.model, self.count = layers, model, count
-        self.finished, self.again, self.started = finished, again, lambda: None
+        self.finished, self.started = finished, lambda: None
+        self.again = again or self.started  # what came before is over
         self.filled = lambda: True  # whether the pass that ends now has changed .grad
         self.counts = finished is not None  # of a probe, only the last backward pass counts
         self.follow = True  # which call comes after which
         self.look_alike = True
         self.hooks, self.failed, self.told = [], {}, {}
-        # torch's recurrent and attention layers put time first unless told otherwise; then the
-        # whole model does
+        # torch's recurrent and attention layers put time first unless told otherwise
         sequential = (torch.nn.RNNBase, torch.nn.MultiheadAttention)
-        modules = [m for m in model.modules() if isinstance(m, sequential)]
-        self.time_first = any(not m.batch_first for m in modules)
+        modules = (m for m in model.modules() if isinstance(m, sequential))
+        self.time_first = not all(m.batch_first for m in modules)
         self.in_time = InTime(self._guarded, lambda: (self.examples or 1) ** 0.5)
         self.clear()
 
@@ -49,6 +49,8 @@ class Pass:
         self.hooks.append(self.model.register_forward_pre_hook(begin, with_kwargs=True))
         for name, layer in self.layers.items():
             if isinstance(layer.module, RECURRENT):
+                again = self._guarded(name, lambda *_, n=name: self._comes_again(n))
+                self.hooks.append(layer.module.register_forward_pre_hook(again))
                 before = self._guarded(name, partial(self.in_time.before, name))
                 self.hooks.append(layer.module.register_forward_pre_hook(before, with_kwargs=True))
                 after = self._guarded(name, partial(self._after, name))
@@ -87,9 +89,8 @@ class Pass:
     def _begin(self, module, inputs, named):
         """The model as a whole is called: how many examples does it get?"""
         self.training = torch.is_grad_enabled()
-        if self.training and self.stale:  # what came before is over
-            if self.again:
-                self.again()
+        if self.training and self.stale:
+            self.again()
             self.clear()
         given = [t for t in all_tensors((inputs, named)) if t.ndim]
         axes = [int(self.time_first and t.ndim > 1) for t in given]
@@ -105,13 +106,20 @@ class Pass:
                 alike = (t == t.narrow(axis, 0, 1)).all()
                 self.alike = alike if self.alike is None else self.alike & alike
 
+    def _comes_again(self, name):
+        """A layer is called after a backward pass: another pass, of a model called in pieces."""
+        if self.stale and torch.is_grad_enabled() and any(c.module == name for c in self.calls):
+            self.again()
+            self.clear()
+
     def _forward(self, name):
         def hook(module, inputs, named, output):
+            self._comes_again(name)
             self.rank += 1
             if self.rank == 1:
                 self.told["first_called"] = name
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-                self._look_at_statistics(name, module, inputs)
+            if note := about_statistics(module, inputs, self.model):
+                self.told.setdefault(note, {})[name] = None
             zs = [z for z in all_tensors(output) if z.requires_grad]
             if any(map(is_wrapped, zs)):  # by torch.func, which makes gradients of its own
                 return
@@ -139,18 +147,12 @@ class Pass:
 
         return hook
 
-    def _look_at_statistics(self, name, module, inputs):
-        """Batch norm of two values gives ±1, whatever they are; in eval mode it normalizes none."""
-        if not module.training and self.model.training:
-            self.told.setdefault("norm_in_eval", {})[name] = None
-        elif module.training and inputs and inputs[0].numel() <= 2 * inputs[0].shape[1]:
-            self.told.setdefault("norm_of_two", {})[name] = None
-
     def _raw(self, name, layer):
         """The same for a weight that its module uses by itself: z is what it meets an activation
         in."""
 
         def hook(module, inputs, named, output):
+            self._comes_again(name)
             self.rank += 1
             zs, given = all_tensors(output), all_tensors((inputs, named))
             for _, node in entries_into_graph(zs, given, layer.weights):

@@ -111,7 +111,7 @@ class Report:
         head, *_ = str(self.diagnosis).split("\n")
         rows = [
             f"<li>{html.escape(f.what)}<br><em>Why:</em> {html.escape(f.why)}.<br><em>Remedy:</em> "
-            f'{html.escape(f.remedy)} <a href="{f.link}">The chapter</a></li>'
+            f'{html.escape(f.remedy)}. <a href="{f.link}">The chapter</a></li>'
             for f in self.diagnosis.findings
         ]
         notes = "".join(f"<p>Note: {html.escape(note)}</p>" for note in self.diagnosis.notes)
