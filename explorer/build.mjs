@@ -1,5 +1,5 @@
-// Two bundles from one source: an ES module for anywidget, and a plain script for the site,
-// which also works from file:// where browsers refuse modules.
+// The figures' script twice, an ES module for anywidget and a plain script for the site, and the
+// site's search: plain scripts also work from file://, where browsers refuse modules.
 
 import { cp, mkdir } from 'node:fs/promises';
 import { build } from 'esbuild';
@@ -18,5 +18,12 @@ await build({
   entryPoints: ['src/page.mjs'],
   format: 'iife',
   outfile: `${out}/gradbook/show/explorer.js`,
+});
+await mkdir(`${out}/assets/static`, { recursive: true });
+await build({
+  ...common,
+  entryPoints: ['src/search.mjs'],
+  format: 'iife',
+  outfile: `${out}/assets/static/search.js`,
 });
 await cp('src/explorer.css', `${out}/gradbook/show/explorer.css`);

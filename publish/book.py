@@ -154,14 +154,17 @@ def run(solutions):
         )
         toc = chosen
     pages = (".doctrees", ".doctrees-slides")
+    package = [p for p in (ROOT / "gradbook").rglob("*") if "__pycache__" not in p.parts]
+    # the site's copies: what a notebook shows holds data, not scripts
+    scripts = [*(ROOT / "gradbook/show").glob("explorer.[cjm]*")]
     forget_what_depends_on(
-        (p for p in (ROOT / "gradbook").rglob("*") if "__pycache__" not in p.parts),
+        (p for p in package if p not in scripts),
         BUILD / "gradbook-state",
         (".jupyter_cache", *pages),
         "gradbook, the device, the arithmetic or the seeds are new: every chapter is executed",
     )
     forget_what_depends_on(
-        (ROOT / "publish").rglob("*.py"),
+        [*scripts, *(ROOT / "publish").rglob("*.py"), *(ROOT / "assets").rglob("*")],
         BUILD / "assets-state",
         pages,
         "the site's own code is new: every page is written",
@@ -219,6 +222,12 @@ def run(solutions):
     decks = slides.build()
     if decks.returncode:
         sys.exit(f"The slides were not built:\n{(decks.stdout + decks.stderr)[-3000:]}")
+    import pdf  # which imports this module
+
+    if pdf.chromium():
+        pdf.print_chapters()
+    else:
+        print(f"{pdf.NO_CHROMIUM}: chapters have no PDF.")
     if failed:
         sys.exit(DIFFERENT)
 

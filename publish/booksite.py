@@ -12,6 +12,7 @@ import light
 import notebooks
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
+from mathematics import typeset_text
 
 
 class explorer_here(nodes.General, nodes.Element):
@@ -151,10 +152,10 @@ def table(claims):
         place = f"{c['chapter']}.html#{c['cell']}" if decided else ""
         note = f" <em>Overturned: {escape(c['overturns'])}.</em>" if "overturns" in c else ""
         count = notebooks.repeated(c, replication) if decided else None
-        held = "<br>held in {} of {} variants".format(*count) if count else ""
+        held = " <br>held in {} of {} variants".format(*count) if count else ""
         printed = f" <code>{escape(c['figure'])}</code>" if c.get("figure") else ""
         says = (
-            f'{escape(c["correct"])}{note} <a href="{place}">The '
+            f'{typeset_text(c["correct"])}{note} <a href="{place}">The '
             f"cell</a>{' printed:' if printed else ''}{printed}"
             if decided
             else f"{escape(chapter_name(c['chapter']).capitalize())}."
@@ -164,7 +165,8 @@ def table(claims):
             f'data-verdict="{c["verdict"]}" data-chapter="{c["chapter"]}">'
             f'<th scope="row">{c["id"]} <br>{c["source"]} §{escape(c["section"])} '
             f"<br><strong>{notebooks.VERDICTS[c['verdict']]}</strong>{held}</th>"
-            f'<td>{escape(c["claim"])}<br><span lang="zh">{escape(c["original"])}</span></td>'
+            f"<td>{typeset_text(c['claim'])}<br>"
+            f'<span lang="zh">{typeset_text(c["original"])}</span></td>'
             f"<td>{says}</td></tr>"
         )
     head = "".join(
@@ -196,9 +198,13 @@ def use_repository_of_environment(app, config):
         owner, name = address.rstrip("/").split("/")[-2:]
         config.html_baseurl = f"https://{owner}.github.io/{name}/"
     config.ogp_site_url = config.html_baseurl
-    config.notfound_urls_prefix = urlsplit(
-        config.html_baseurl
-    ).path  # a server sends 404.html for any address
+    # a server sends 404.html for any address
+    config.notfound_urls_prefix = below = urlsplit(config.html_baseurl).path
+    config.notfound_context = {
+        "title": "Page not found",
+        "body": f"<h1>Page not found</h1><p>There is no page with this address. The "
+        f'<a href="{below}chapters/intro.html">front page</a> has a list of all.</p>',
+    }
 
 
 def without_thebe(app, config):
@@ -343,22 +349,11 @@ def add_script(app, pagename, templatename, context, doctree):
         app.add_js_file("explorer.js", loading_method="defer")
     if "gb-claims" in context.get("body", ""):
         app.add_js_file("claims.js", loading_method="defer")
+    if 'class="katex' in context.get("body", ""):
+        app.add_css_file("katex/katex.min.css")
     app.add_css_file("explorer.css")
     app.add_css_file("book.css")
-
-
-def titles_in_summaries(app, pagename, templatename, context, doctree):
-    """MyST-NB writes a paragraph into <summary>, where HTML allows words only, and gives it a name
-    that is not what it shows.
-    """
-    context["body"] = context.get("body", "").replace(
-        '<summary aria-label="Toggle hidden content">', "<summary>"
-    )
-    context["body"] = re.sub(
-        r'<p class="(collapsed|expanded) admonition-title">(.*?)</p>',
-        r'<span class="\1 admonition-title">\2</span>',
-        context["body"],
-    )
+    app.add_js_file("site.js", loading_method="defer")
 
 
 def lighten(app, exception):
@@ -398,7 +393,6 @@ def setup(app):
     app.connect("doctree-resolved", show_explorers)
     app.connect("doctree-resolved", link_to_slides)
     app.connect("html-page-context", add_script)
-    app.connect("html-page-context", titles_in_summaries)
     app.connect("build-finished", lighten, priority=900)
     app.connect("build-finished", write_front_door, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -100,9 +100,16 @@ def claims_table(chapter):
         if c["chapter"] == chapter and c["verdict"] != "undecided":
             note = f" *Overturned: {c['overturns']}.*" if "overturns" in c else ""
             rows.append(
-                f"| {c['source']} §{c['section']} | {c['claim']} | "
-                f"{VERDICTS[c['verdict']]} | {c['correct']}{note} "
-                f'<a href="#{c["cell"]}" title="{c["id"]}">the cell</a> |'
+                " | ".join(
+                    text.replace("|", r"\|")  # a bar would end the entry
+                    for text in (
+                        f"{c['source']} §{c['section']}",
+                        c["claim"],
+                        VERDICTS[c["verdict"]],
+                        f"{c['correct']}{note} "
+                        f'<a href="#{c["cell"]}" title="{c["id"]}">the cell</a>',
+                    )
+                ).join(("| ", " |"))
             )
     return "\n".join(rows).replace("σ_w²", "$\\sigma_w^2$").replace("σ_w", "$\\sigma_w$")
 

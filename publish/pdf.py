@@ -1,8 +1,11 @@
-"""Print the book, without solutions and lesson plans, as one tagged PDF with an outline (make
-pdf).
+"""Chapters on paper: each as a PDF beside its page (make book), and all, without solutions and
+lesson plans, as one with an outline (make pdf).  Both are tagged.
 """
 
+import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +17,10 @@ import pypdf
 import yaml
 
 PDF = book.BUILD / "gradients-that-flow.pdf"
+NO_CHROMIUM = (
+    "No Chromium was found to print with: install it "
+    "(Debian: apt install chromium), or name it in CHROMIUM"
+)
 # ids are unique within a chapter only; what is not in the PDF is on the published site
 JOIN = """site => {
   const name = d => d.id.slice('document-chapters/'.length);
@@ -71,52 +78,92 @@ def one_page():
     page = book.BUILD / "singlehtml/book.html"
     if run.returncode or not written.exists():
         sys.exit(f"The page to print was not built:\n{(run.stdout + run.stderr)[-3000:]}")
-    # its addresses begin at the top folder; on paper all is in view
-    page.write_text(written.read_text("utf-8").replace('"ui/lazy"', ""), "utf-8")
+    page.write_text(written.read_text("utf-8"), "utf-8")  # its addresses begin at the top folder
     return page
 
 
-def print_page(page, pdf):
-    from playwright.sync_api import sync_playwright
+# on paper, what a chapter links to is on the published site
+LEAD_OUT = """address => {
+  for (const a of document.querySelectorAll('a[href]:not([href^="#"])'))
+    a.href = new URL(a.getAttribute('href'), address).href;
+}"""
 
-    names = [
+
+def chromium():
+    """The browser that prints, None where there is none."""
+    names = (
         os.environ.get("CHROMIUM", ""),
         "chromium-headless-shell",
         "chromium",
         "chromium-browser",
         "google-chrome",
-    ]
-    browser = next(filter(None, (shutil.which(name) for name in names if name)), None)
-    if not browser:
-        sys.exit(
-            "No Chromium was found to print with: install it "
-            "(Debian: apt install chromium), or name it in CHROMIUM"
-        )
+    )
+    return next(filter(None, (shutil.which(name) for name in names if name)), None)
+
+
+def published():
+    return yaml.safe_load((book.ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
+
+
+def print_pages(pages):
+    """Print every (page, PDF, script for its links, the script's argument)."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        sheet = chromium.new_page(color_scheme="light")
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        sheet = browser.new_page(color_scheme="light")
         # on paper an Explorer is its picture
         sheet.route("**/explorer.js*", lambda route: route.abort())
-        sheet.goto(page.as_uri(), timeout=120_000)
-        sheet.wait_for_function("window.MathJax?.startup?.promise", timeout=120_000)
-        sheet.evaluate("MathJax.startup.promise.then(() => true)")
-        sheet.evaluate(
-            JOIN, yaml.safe_load((book.ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
-        )
-        sheet.pdf(
-            path=pdf,
-            tagged=True,
-            outline=True,
-            format="A4",
-            print_background=True,
-            scale=0.72,
-            margin=dict.fromkeys(("top", "right", "bottom", "left"), "18mm"),
-            display_header_footer=True,
-            header_template="<span></span>",
-            footer_template='<div style="width:100%;text-align:center;font-size:8px"><span '
-            'class="pageNumber"></span></div>',
-        )
-        chromium.close()
+        for page, pdf, links, argument in pages:
+            sheet.goto(page.as_uri(), timeout=120_000)
+            sheet.evaluate(links, argument)
+            sheet.pdf(
+                path=pdf,
+                tagged=True,
+                outline=True,
+                format="A4",
+                print_background=True,
+                scale=0.72,
+                margin=dict.fromkeys(("top", "right", "bottom", "left"), "18mm"),
+                display_header_footer=True,
+                header_template="<span></span>",
+                footer_template='<div style="width:100%;text-align:center;font-size:8px"><span '
+                'class="pageNumber"></span></div>',
+            )
+        browser.close()
+
+
+BUTTON = re.compile(
+    r'<button onclick="window\.print\(\)"\s+class="([^"]*)"\s+title="[^"]*"(.*?)</button>', re.S
+)
+
+
+def offer(page, address):
+    """The download button of ``page`` leads to a PDF; before, it printed."""
+    link = rf'<a href="{address}" download class="\1" title="Download as PDF"\2</a>'
+    page.write_text(BUTTON.sub(link, page.read_text("utf-8")), "utf-8")
+
+
+def print_chapters():
+    """A PDF beside every chapter's page that is new, and the page's download button leads to it."""
+    html, todo, made = book.BUILD / "html", [], {}
+    record = book.BUILD / "printed.json"
+    before = json.loads(record.read_text("utf-8")) if record.exists() else {}
+    for path in book.notebooks_of("no"):
+        if not path.parent.name[0].isdigit():
+            continue
+        name = path.relative_to(book.ROOT).with_suffix(".html").as_posix()
+        page, pdf = html / name, (html / name).with_suffix(".pdf")
+        text = page.read_text("utf-8")
+        sheets = re.findall(r"one-\w+\.css\?v=\w+", text)
+        state = f"{sheets}{re.search('<article.*</article>', text, re.S)[0]}"
+        made[name] = hashlib.sha256(state.encode()).hexdigest()
+        if made[name] != before.get(name) or not pdf.exists():
+            todo.append((page, pdf, LEAD_OUT, published() + name))
+        offer(page, pdf.name)
+    if todo:
+        print_pages(todo)
+    record.write_text(json.dumps(made), "utf-8")
 
 
 def check(pdf):
@@ -130,7 +177,9 @@ def check(pdf):
         entries[:0] = entry if isinstance(entry, list) else []
         outline += [] if isinstance(entry, list) else [entry.title]
     missing = [
-        title for path in book.notebooks_of("no") if (title := notebooks.title(path)) not in outline
+        title
+        for path in book.notebooks_of("no")
+        if not any(entry.endswith(title := notebooks.title(path)) for entry in outline)
     ]
     raw = [
         number
@@ -150,5 +199,9 @@ def check(pdf):
 
 
 if __name__ == "__main__":
-    print_page(one_page(), PDF)
+    if not chromium():
+        sys.exit(NO_CHROMIUM)
+    print_pages([(one_page(), PDF, JOIN, published())])
+    shutil.copy(PDF, book.BUILD / "html")
+    offer(book.BUILD / "html/chapters/intro.html", f"../{PDF.name}")
     print(f"The book is in {PDF.relative_to(book.ROOT)}: {check(PDF)}.")

@@ -79,7 +79,7 @@ class CellDirective(SphinxDirective):
             and "text/html" not in o.data
         )
         if text:
-            html.insert(0, f'<pre class="gb-printed">{escape(self.pick(text))}</pre>')
+            html.insert(0, printed(self.pick(text)))
         if self.failed:
             html.append(different_here(notebooks.what_failed(cell.source, self.failed), "../"))
         if not html:
@@ -96,6 +96,13 @@ class CellDirective(SphinxDirective):
         if not 1 <= wanted[0] <= wanted[-1] <= len(lines) and not self.failed:
             raise self.error(f"lines {self.options['lines']} of {len(lines)}")
         return "\n".join(lines[wanted[0] - 1 : wanted[-1]])
+
+
+def printed(text):
+    """Printed lines, in letters in which a table fits on a slide; longer lines of prose wrap."""
+    longest = max(map(len, text.splitlines()))
+    size = min(24, max(18, int(1180 / (0.61 * longest))))
+    return f'<pre class="gb-printed" style="font-size: {size}px">{escape(text)}</pre>'
 
 
 def lead_back(app, doctree):
@@ -138,13 +145,17 @@ def build():
         text=True,
     )
     if not run.returncode:
-        used = light.words(page.read_text("utf-8") for page in BUILD.glob("html/slides/*.html"))
+        pages = [page.read_text("utf-8") for page in BUILD.glob("html/slides/*.html")]
+        used = light.words(pages)
         for font in light.SLIDES.glob("*.woff"):
             light.cut(
                 font,
                 BUILD / "html/slides/_static" / font.relative_to(light.SLIDES.parents[4]),
                 used,
             )
+        for font in light.KATEX.glob("fonts/*.woff2"):
+            target = BUILD / "html/slides/_static/fonts" / font.name
+            light.cut(font, target, light.formulas(pages))
     return run
 
 

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import http.server
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -103,11 +102,9 @@ def site():
 
 
 def weight(page):
-    """Bytes that the page loaded, as a server sends them (compressed), without mathematics."""
+    """Bytes that the page loaded, as a server sends them (compressed)."""
     files = {
-        SITE / url.split(BELOW)[-1].split("?")[0]
-        for url in page.loaded
-        if url.startswith("http") and "mathjax" not in url
+        SITE / url.split(BELOW)[-1].split("?")[0] for url in page.loaded if url.startswith("http")
     }
     return sum(
         len(
@@ -134,7 +131,7 @@ def visit(browser):
     """
     contexts = []
 
-    def open_page(address, *, mathematics=True, **options):
+    def open_page(address, **options):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
         contexts.append(context)
         context.set_default_timeout(15_000)
@@ -149,11 +146,6 @@ def visit(browser):
             return route.abort()
 
         context.route("**/*", guard)
-        if not mathematics:  # typesetting takes longer than the rest of a page
-            context.route(
-                re.compile("/mathjax/"),
-                lambda route: route.fulfill(content_type="text/javascript", body=""),
-            )
         page.on(
             "console",
             lambda m: page.complaints.append(f"console: {m.text}") if m.type == "error" else None,

@@ -212,7 +212,7 @@ def test_bundle_is_what_the_sources_give(tools, tmp_path):
     (tmp_path / "node_modules").symlink_to(tools)
     subprocess.run(["node", "build.mjs", "out"], cwd=tmp_path, check=True)
     script, style = "gradbook/show/explorer.mjs", "gradbook/show/explorer.css"
-    for name in (script, style, "gradbook/show/explorer.js"):
+    for name in (script, style, "gradbook/show/explorer.js", "assets/static/search.js"):
         made = (tmp_path / "out" / name).read_bytes()
         assert made == (ROOT / name).read_bytes(), f"{name} is stale: run `make explorer`"
 

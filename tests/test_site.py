@@ -30,12 +30,7 @@ def test_there_are_pages_to_test(site):
 def test_page_below_an_address_is_quiet_light_and_accessible(visit, site, path, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
-    # typeset everywhere alike
-    page = visit(
-        f"{site}{BELOW}{path}",
-        color_scheme=scheme,
-        mathematics=(path, scheme) == (CHAPTER, "light"),
-    )
+    page = visit(f"{site}{BELOW}{path}", color_scheme=scheme)
     page.wait_for_url(re.compile("^(?!.*/index.html)"))  # which leads elsewhere
     alive(page).wait_for_timeout(300)
     page.wait_for_function("document.getAnimations().every(a => a.playState !== 'running')")
@@ -72,7 +67,7 @@ def test_nothing_is_cut_off_on_a_phone(visit, site, path):
 
 @pytest.mark.parametrize("path", WITH_EXPLORER)
 def test_every_control_changes_picture_and_words(visit, site, path):
-    page = alive(visit(f"{site}/{path}", mathematics=False))
+    page = alive(visit(f"{site}/{path}"))
     for figure in page.locator(".gb-explorer").all():
         state = lambda: (
             figure.locator(".gb-stage").inner_html(),
@@ -90,6 +85,7 @@ def test_every_control_changes_picture_and_words(visit, site, path):
             ), f"{path}: an empty view"
         inputs = figure.locator("input")
         assert inputs.count() >= 2
+        same = []  # a network's own initialization may be the one that it has
         for control in inputs.all():
             before = state()
             if control.get_attribute("type") == "range":
@@ -103,9 +99,9 @@ def test_every_control_changes_picture_and_words(visit, site, path):
             else:
                 control.check()
             after = state()
-            assert before[0] != after[0] and before[1] != after[1], control.evaluate(
-                "e => e.outerHTML"
-            )
+            assert before[1] != after[1], control.evaluate("e => e.outerHTML")
+            same += [control.evaluate("e => e.outerHTML")] if before[0] == after[0] else []
+        assert len(same) <= 1, same
         figure.get_by_role("button", name="Reset").click()
         first = state()
         figure.get_by_role("button", name="Play").click()
@@ -145,7 +141,7 @@ def plain(text):
 
 
 def test_words_are_pythons_words_and_links_lead_to_the_position(visit, site):
-    page = alive(visit(f"{site}/{CHAPTER}", mathematics=False))
+    page = alive(visit(f"{site}/{CHAPTER}"))
     made, axes = explorer_of(page)
     last = {axis: values[-1] for axis, values in axes.items()}
     for position in (
@@ -186,12 +182,12 @@ def test_overflow_is_said_in_picture_and_words(visit, site):
     ],
 )
 def test_damaged_link_falls_back(visit, site, damage):
-    page = alive(visit(f"{site}/{CHAPTER}", mathematics=False))
-    default = page.locator(".gb-caption").inner_text()
+    page = alive(visit(f"{site}/{CHAPTER}"))
+    default = page.locator(".gb-caption").text_content()
     page.goto("about:blank")
     page.goto(f"{site}/{CHAPTER}{damage}")
     page.wait_for_timeout(200)
-    assert page.locator(".gb-caption").inner_text() == default
+    assert page.locator(".gb-caption").text_content() == default
     assert page.locator("img[src=x]").count() == 0 and page.complaints == []
 
 
@@ -212,14 +208,12 @@ def test_without_scripts_there_is_a_picture_with_words(visit, site, path):
     still = page.locator(".gb-still").first
     assert still.locator("svg[role=img]").is_visible() and still.locator(".gb-caption").is_visible()
     words = still.locator("svg").get_attribute("aria-label")
-    assert (
-        words == still.locator(".gb-caption").inner_text().replace("σw", "σ_w")
-        and len(words.split()) > 10
-    )
+    assert len(words.split()) > 5 and " over " in words  # and not the caption once more
+    assert words not in still.locator(".gb-caption").inner_text().replace("σw", "σ_w")
 
 
 def test_a_figure_waits_for_the_reader_and_colors_do_not(visit, site):
-    page = visit(f"{site}/{CHAPTER}", color_scheme="dark", mathematics=False)
+    page = visit(f"{site}/{CHAPTER}", color_scheme="dark")
     assert page.locator(".gb-still").count() == 1
     alive(page)
     assert page.locator(".gb-still").count() == 0 and page.complaints == []
@@ -241,7 +235,7 @@ def test_every_icon_is_in_the_fonts_that_were_cut(visit, site):
         for code in TTFont(font).getBestCmap()
     }
     for path in ("chapters/intro.html", CHAPTER, "search.html"):
-        page = visit(f"{site}/{path}", mathematics=False)
+        page = visit(f"{site}/{path}")
         drawn = page.evaluate("""() => [...document.querySelectorAll('*')].flatMap(e =>
             ['::before', '::after'].map(p => getComputedStyle(e, p))
                 .filter(s => s.fontFamily.includes('Font Awesome') && s.content.length === 3)
@@ -249,16 +243,13 @@ def test_every_icon_is_in_the_fonts_that_were_cut(visit, site):
         assert len({*drawn}) >= 5 and {*map(ord, drawn)} <= left, path
 
 
-def test_reduced_motion_and_mathematics(visit, site):
+def test_reduced_motion(visit, site):
     page = alive(visit(f"{site}/{CHAPTER}", reduced_motion="reduce"))
-    formula = page.locator(".math:visible").first
-    formula.scroll_into_view_if_needed()
-    formula.locator("mjx-math").wait_for(timeout=20_000)
     assert (
         page.evaluate("getComputedStyle(document.querySelector('.gb-stage')).transitionDuration")
         == "0s"
     )
-    assert page.locator("mjx-merror").count() == 0 and page.complaints == []
+    assert page.complaints == []
 
 
 def test_claims_link_to_cells_that_exist(visit, site):

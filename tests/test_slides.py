@@ -16,9 +16,9 @@ CHAPTERS = sorted(p.stem for p in (ROOT / "chapters").glob("*/*.ipynb"))
 STICKS_OUT = """() => {
   const slide = Reveal.getCurrentSlide(), marked = slide.querySelectorAll('.fragment');
   for (const fragment of marked) fragment.classList.add('visible');
-  const hidden = 'aside.notes, mjx-assistive-mml, svg *, .reveal > :not(.slides)';
+  const hidden = 'aside.notes, .katex-mathml, .katex-mathml *, svg *, .reveal > :not(.slides)';
   return [...slide.querySelectorAll('*')]
-    .filter(e => !e.matches(hidden) && !e.closest('aside.notes, mjx-assistive-mml'))
+    .filter(e => !e.matches(hidden) && !e.closest('aside.notes, .katex-mathml'))
     .map(e => [e, e.getBoundingClientRect()]).filter(([, r]) => r.width && r.height)
     .filter(([, r]) => r.bottom > innerHeight + 1 || r.right > innerWidth + 1
       || r.top < -1 || r.left < -1)
@@ -46,7 +46,7 @@ def test_a_deck_is_a_talk(deck):
 def test_nothing_is_cut_off_in_a_hall(visit, site, deck, width, height):
     page = visit(f"{site}/slides/{deck}.html", viewport={"width": width, "height": height})
     page.wait_for_function(
-        "window.Reveal?.isReady() && document.querySelector('mjx-container, section:only-of-type')"
+        "window.Reveal?.isReady() && document.querySelector('.katex, section:only-of-type')"
     )
     page.wait_for_timeout(500)
     count = page.evaluate("Reveal.getTotalSlides()")

@@ -60,6 +60,7 @@ function frame(root, { width, height, x, y, xTicks, yTicks, xlabel, ylabel }) {
   y.range([height - bottom, top]);
   root.replaceChildren();
   root.setAttribute('viewBox', `0 0 ${width} ${height}`);
+  root.dataset.axes = [ylabel, xlabel].filter(Boolean).join(' over ');
   for (const [value, text] of yTicks(y)) {
     root.append(
       svg('line', { class: 'gb-grid', x1: left, x2: width - right, y1: y(value), y2: y(value) }),
@@ -175,15 +176,27 @@ export function drawLines(root, view, { at, has, label, colors, note, size }) {
         {
           class: 'gb-note',
           x: (box.left + box.right) / 2,
-          y: (box.top + box.bottom) / 2,
+          y: box.top + 14,
           'text-anchor': 'middle',
         },
         note,
       ),
     );
+  // for who hears the picture: where each series begins and ends
+  const ends = ys => {
+    const kept = xs.map((v, i) => [v, ys[i]]).filter(pair => pair.every(Number.isFinite));
+    return kept.length
+      ? [kept[0], kept.at(-1)].map(([v, w]) => `${human(w)} at ${human(v)}`).join(' to ')
+      : 'nothing finite';
+  };
   const sameWords = new Set(theory.map(t => label(t.name))).size === 1; // one entry for lines of one name
   return [
-    ...series.map((s, i) => ({ mark: i ? '○' : '●', color: colors[s.name], text: label(s.name) })),
+    ...series.map((s, i) => ({
+      mark: i ? '○' : '●',
+      color: colors[s.name],
+      text: label(s.name),
+      ends: ends(s.y),
+    })),
     ...theory
       .slice(0, sameWords ? 1 : undefined)
       .map(t => ({ mark: '—', color: sameWords ? 'inherit' : t.color, text: label(t.name) })),
@@ -199,7 +212,7 @@ export function drawPath(root, view, { at, label, colors, size }) {
     ...size,
     x,
     y,
-    xTicks: pairs(6),
+    xTicks: pairs(Math.max(3, Math.floor(size.width / 90))),
     yTicks: pairs(6),
     xlabel: view.xlabel || label(view.x),
     ylabel: view.ylabel || label(view.y),

@@ -18,6 +18,8 @@ const subscripts = text =>
     .split(/_(?=\w\b)/)
     .flatMap((part, i) => (i ? [html('sub', {}, part[0]), part.slice(1)] : [part]));
 
+const REST = 700; // ms
+
 let count = 0;
 const near = (values, v) =>
   values.reduce((best, w, i) => (Math.abs(w - v) < Math.abs(values[best] - v) ? i : best), 0);
@@ -34,7 +36,8 @@ export function mount({ model, el }) {
   };
 
   const controls = spec.controls.map(c => (typeof c.values[0] === 'string' ? choice : slider)(c));
-  const caption = html('p', { class: 'gb-caption', role: 'status' });
+  const caption = html('p', { class: 'gb-caption' });
+  const said = html('p', { class: 'gb-said', role: 'status' });
   const busy = html('p', { class: 'gb-busy', role: 'status' });
   const views = spec.views.map((view, i) => ({
     view,
@@ -55,10 +58,22 @@ export function mount({ model, el }) {
     html('div', { class: 'gb-controls' }, ...controls.map(c => c.element)),
     stage,
     caption,
+    said,
     busy,
     buttons,
   );
+  let playing = null,
+    silence = null;
   addButtons();
+
+  // the caption is read out once, after a rest, and not while the figure plays
+  function say() {
+    clearTimeout(silence);
+    if (!playing)
+      silence = setTimeout(() => {
+        if (said.textContent !== caption.textContent) said.textContent = caption.textContent;
+      }, REST);
+  }
 
   function slider(c) {
     // in a kernel that computes, the slider has every value; elsewhere it has those that were computed
@@ -70,7 +85,7 @@ export function mount({ model, el }) {
         ? { min: Math.min(...c.values), max: Math.max(...c.values), step: c.fine }
         : { min: 0, max: c.values.length - 1, step: 1 }),
     });
-    const output = html('output', { for: input.id });
+    const output = html('output', { for: input.id, 'aria-live': 'off' }); // aria-valuetext speaks
     const value = () => (free ? +input.value : c.values[+input.value]);
     input.oninput = () => {
       if (c.values.includes(value())) move({ [c.name]: value() });
@@ -130,14 +145,14 @@ export function mount({ model, el }) {
     const first = position();
     if (spec.play) {
       const { values, label } = spec.controls.find(c => c.name === spec.play);
-      let timer = null;
       const button = html('button', {
         type: 'button',
         onclick() {
-          if (timer) return stop();
+          if (playing) return stop();
           if (model.get(spec.play) === values.at(-1)) move({ [spec.play]: values[0] });
           button.textContent = '❚❚ Pause';
-          timer = setInterval(() => {
+          clearTimeout(silence);
+          playing = setInterval(() => {
             const next = values.find(v => v > model.get(spec.play));
             if (next === undefined || !el.isConnected) stop();
             else move({ [spec.play]: next });
@@ -145,8 +160,9 @@ export function mount({ model, el }) {
         },
       });
       const stop = () => {
-        clearInterval(timer);
-        timer = null;
+        clearInterval(playing);
+        if (playing) setTimeout(say);
+        playing = null;
         button.replaceChildren('▶ Play ', ...subscripts(label.split(/[,(]/)[0].trim()));
       };
       stop();
@@ -205,14 +221,13 @@ export function mount({ model, el }) {
     for (const c of controls) c.show();
     stage.classList.toggle('gb-waiting', !exact);
     const widths = views.map(({ root }) =>
-      Math.max(280, Math.min(root.parentElement.clientWidth || 640, 900)),
+      Math.max(220, Math.min(root.parentElement.clientWidth || 640, 900)),
     ); // read before anything is drawn
     for (const [i, { view, root, key }] of views.entries()) {
       const size = {
         width: widths[i],
         height: Math.round(Math.min(320, Math.max(250, widths[i] * 0.5))),
       };
-      root.setAttribute('aria-label', words);
       const entries =
         view.kind === 'heat'
           ? drawHeat(root, view, { grid, place: nearest, label: grid.label, size, choose: move })
@@ -226,6 +241,10 @@ export function mount({ model, el }) {
                 note: notes[0]?.split(/[:.]/)[0],
                 size,
               });
+      root.setAttribute(
+        'aria-label',
+        `${root.dataset.axes}. ${entries.map(e => e.text + (e.ends ? `: ${e.ends}` : '')).join('; ')}.`,
+      );
       key.replaceChildren(
         ...entries.map(({ mark, color, text }) =>
           html('span', {}, html('b', { style: `color:${color}` }, mark), ` ${text}`),
@@ -253,14 +272,19 @@ export function mount({ model, el }) {
 
   draw();
   const events = [...spec.controls.map(c => `change:${c.name}`), 'change:_live'];
-  for (const event of events) model.on(event, draw);
+  const changed = () => {
+    draw();
+    say();
+  };
+  for (const event of events) model.on(event, changed);
   model.on('change:_asked', wait);
   const resize = new ResizeObserver(draw);
   resize.observe(stage);
   return () => {
     resize.disconnect();
     clearInterval(clock);
-    for (const event of events) model.off(event, draw);
+    clearTimeout(silence);
+    for (const event of events) model.off(event, changed);
     model.off('change:_asked', wait);
   };
 }

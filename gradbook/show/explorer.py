@@ -211,9 +211,8 @@ class Explorer(anywidget.AnyWidget):
     def _picture(self):
         here = self.here()
         fig, grid = plot.axes(ncols=len(self._views), height=3.4)
-        for ax, view in zip(np.atleast_1d(grid), self._views):
-            draw(ax, view, here, self)
-        return plot.Picture(fig, self.words())
+        panels = zip(np.atleast_1d(grid), self._views)
+        return plot.Picture(fig, " ".join(draw(ax, view, here, self) for ax, view in panels))
 
     def _repr_mimebundle_(self, **kwargs):
         kernel = super()._repr_mimebundle_(**kwargs)

@@ -98,10 +98,28 @@ def is_control(data, views, axis):
 
 
 def draw(ax, view, here, explorer):
-    """``view`` of the data ``here`` at the Explorer's present position."""
+    """``view`` of the data ``here`` at the Explorer's present position; returns it in words."""
     {"lines": _draw_lines, "heat": _draw_heat, "path": _draw_path}[view.kind](
         ax, view, here, explorer
     )
+    return shows(ax, view, explorer)
+
+
+def shows(ax, view, explorer):
+    """In words, what is drawn: the axes, and each series with its first and last value."""
+    series = []
+    for line in ax.get_lines():
+        name = line.get_label()
+        if not name.startswith("_"):
+            points = [(x, y) for x, y in zip(*line.get_data()) if np.isfinite(y)]
+            ends = [f"{plot.human(y)} at {plot.human(x)}" for x, y in points]
+            series.append(f"{name}: {ends[0]} to {ends[-1]}" if ends else name)
+    if view.kind == "heat":
+        whole = explorer._grid[view.value]
+        low, high = (plot.human(bound) for bound in (whole.min().item(), whole.max().item()))
+        series = [f"{low} to {high} {whole.attrs['long_name']}, as colors", *series]
+    axes = " over ".join(filter(None, [ax.get_ylabel(), ax.get_xlabel()]))
+    return f"{axes}. {'; '.join(series)}."
 
 
 def _draw_lines(ax, view, here, explorer):
@@ -161,7 +179,7 @@ def _draw_heat(ax, view, here, explorer):
         {a: v for a, v in explorer.position().items() if a not in (view.x, view.y)}
     )
     x, y = grid[view.x].values, grid[view.y].values
-    ax.pcolormesh(
+    mesh = ax.pcolormesh(
         range(len(x)),
         range(len(y)),
         grid[view.value].transpose(view.y, view.x).values,
@@ -174,10 +192,11 @@ def _draw_heat(ax, view, here, explorer):
         ylabel=view.ylabel or grid[view.y].attrs["long_name"],
     )
     for axis, values in ((ax.xaxis, x), (ax.yaxis, y)):
-        every = max(1, len(values) // 6)
+        every = -(-len(values) // 6)
         axis.set_ticks(
             range(0, len(values), every), [plot.human(v) for v in values.tolist()[::every]]
         )
+    ax.figure.colorbar(mesh, ax=ax, label=grid[view.value].attrs["long_name"])
     if view.line:
         ax.plot(
             range(len(x)),

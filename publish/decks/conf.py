@@ -9,15 +9,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 project = "Gradients That Flow"
 language = "en"
-extensions = ["myst_parser", "sphinx_revealjs", "sphinx.ext.mathjax", "slides"]
+extensions = ["myst_parser", "sphinx_revealjs", "mathematics", "slides"]
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 suppress_warnings = ["toc.not_included"]
 html_copy_source = False
-mathjax_path = "../../_static/mathjax/startup.js"
-mathjax3_config = {"loader": {"load": ["core", "input/tex", "output/chtml", "a11y/assistive-mml"]}}
+html_math_renderer = "katex"
+revealjs_static_path = ["../../assets/static/katex"]
 revealjs_style_theme = "white"
-revealjs_css_files = ["../../_static/explorer.css", "../../_static/slides.css"]
-revealjs_js_files = [("../../_static/explorer.js", {"defer": "defer"})]
+revealjs_css_files = ["../../_static/explorer.css", "../../_static/slides.css", "katex.min.css"]
+revealjs_js_files = [
+    ("../../_static/explorer.js", {"defer": "defer"}),
+    ("../../_static/slides.js", {"defer": "defer"}),
+]
 revealjs_script_conf = {
     "width": 1280,
     "height": 720,

@@ -75,7 +75,7 @@ def test_heat_map_and_lines_on_logarithmic_axes(page_with):
     assert after[0] == f"At depth 32 and σw = 4 accuracy is {accuracy}." and all(
         a != b for a, b in zip(after, before)
     )
-    assert page.get_by_label("hidden layers L").input_value() == "2"
+    assert page.get_by_role("slider", name="hidden layers L").input_value() == "2"
     assert (
         page.locator(".gb-edge").count() == 4
         and "exactly 0" in page.locator(".gb-key").nth(1).inner_text()
