@@ -18,7 +18,8 @@ PAGES = sorted(
     if not {"_static", "slides"} & {*p.parts} and p.name not in ("index.html", "404.html")
 )
 CHAPTERS = [p for p in PAGES if re.match(r"chapters/\d", p)]
-LAID_OUT = "document.documentElement.classList.contains('gb-all')"
+LAID_OUT = "window.gbLaidOut"
+GROUPS = ["Chapters", "Start and reference", "Solutions and lesson plans"]
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
@@ -248,6 +249,8 @@ def test_search_leads_to_the_section(visit, site, query, first, folder):
     assert addresses[0].startswith(first), addresses[:4]
     kinds = [0 if re.match(r"chapters/\d", a) else 2 if "teaching" in a else 1 for a in addresses]
     assert kinds == sorted(kinds)
+    groups = page.locator("#search-results h2:visible").all_inner_texts()
+    assert groups and groups == [g for g in GROUPS if g in groups]
     for address in addresses:
         path, _, name = address.partition("#")
         assert not name or f'id="{name}"' in (SITE / path).read_text("utf-8"), address
