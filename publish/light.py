@@ -116,16 +116,13 @@ RETURNS = (
     "if(performance.getEntriesByType('navigation')[0]?.type!=='navigate')"
     "document.documentElement.classList.add('gb-all');"
 )
+# a style sheet of the site's own, whatever the order of its attributes
 SHEET = re.compile(
-    r'[ \t]*<link[^>]*?href="([^"?]*_static/)([^"?]+\.css)[^>]*rel="stylesheet"[^>]*>\n?|[ '
-    r'\t]*<link rel="stylesheet"[^>]*?href="([^"?]*_static/)([^"?]+\.css)[^>]*>\n?'
+    r'[ \t]*<link[^>]*?href="([^"?]*_static/)([^"?]+\.css)[^>]*rel="stylesheet"[^>]*>\n?'
+    r'|[ \t]*<link rel="stylesheet"[^>]*?href="([^"?]*_static/)([^"?]+\.css)[^>]*>\n?'
 )
-
-
 # the fonts of nearly every formula come with the style sheet: no formula is drawn in another first
 AT_ONCE = re.compile(r'url\("?(katex/fonts/KaTeX_(?:Main-Regular|Math-Italic)\.woff2)"?\)')
-
-
 # fonts by the classes that ask for them
 FACES = {
     "katex": "1em KaTeX_Main",
@@ -239,8 +236,9 @@ def site(out):
         p.read_text("utf-8") for p in static.rglob("*.js") if not p.name.startswith("fontawesome")
     )
     classes = {*re.findall(r"[\w-]+", "".join(pages.values()) + scripts)}
+    letters = formulas(pages.values())
     for font in KATEX.glob("fonts/*.woff2"):
-        cut(font, static / "katex/fonts" / font.name, formulas(pages.values()))
+        cut(font, static / "katex/fonts" / font.name, letters)
     used = icons(pages.values(), "".join(p.read_text("utf-8") for p in static.glob("styles/*.css")))
     for font in ICONS.glob("*.woff2"):
         cut(font, static / "vendor/fontawesome/webfonts" / font.name, used)

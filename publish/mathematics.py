@@ -41,16 +41,11 @@ def typeset_text(text):
     """
     if re.match(r"\\\w+[{\s]", text) and "$" not in text:
         return typeset(text)
-    html = ""
-    for formula, code, words in re.findall(r"\$([^$]+)\$|`([^`]+)`|([^$`]+)", text):
-        html += (
-            typeset(formula)
-            if formula
-            else f"<code>{escape(code)}</code>"
-            if code
-            else escape(words)
-        )
-    return html
+    pieces = re.findall(r"\$([^$]+)\$|`([^`]+)`|([^$`]+)", text)
+    return "".join(
+        typeset(formula) if formula else f"<code>{escape(code)}</code>" if code else escape(words)
+        for formula, code, words in pieces
+    )
 
 
 def html(node, display):

@@ -146,7 +146,7 @@ def build():
     )
     if not run.returncode:
         pages = [page.read_text("utf-8") for page in BUILD.glob("html/slides/*.html")]
-        used = light.words(pages)
+        used, letters = light.words(pages), light.formulas(pages)
         for font in light.SLIDES.glob("*.woff"):
             light.cut(
                 font,
@@ -155,7 +155,7 @@ def build():
             )
         for font in light.KATEX.glob("fonts/*.woff2"):
             target = BUILD / "html/slides/_static/fonts" / font.name
-            light.cut(font, target, light.formulas(pages))
+            light.cut(font, target, letters)
     return run
 
 

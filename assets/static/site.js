@@ -63,9 +63,9 @@ addEventListener('DOMContentLoaded', () => {
   }
 
   // what is far from the reader is laid out a little at a time, so that nobody waits for it (book.css)
-  const far = document.querySelectorAll('.bd-article section section > :is(p, ul, ol, div, blockquote)');
+  const far = [...document.querySelectorAll('.bd-article section section > :is(p, ul, ol, div, blockquote)')];
   const some = (n = 0) => {
-    for (const e of [...far].slice(n, n + 2)) e.style.contentVisibility = 'visible';
+    for (const e of far.slice(n, n + 2)) e.style.contentVisibility = 'visible';
     if (n < far.length) return soon(() => some(n + 2));
     for (const e of wide) look({ target: e });
     window.gbLaidOut = true;

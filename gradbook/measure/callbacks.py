@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from numbers import Real
 from typing import Any
 
 import torch
@@ -21,7 +22,10 @@ _open: list[watch] = []  # of trainings that run, or were interrupted
 
 
 class Watching:
-    """What callbacks of all trainers do.  It never stops a training, and leaves nothing behind."""
+    """What callbacks of all trainers do.  It never stops a training, and leaves nothing behind.
+
+    One training at a time is watched: one that begins ends the watch before it.
+    """
 
     watch: watch | None = None
 
@@ -35,7 +39,7 @@ class Watching:
             warnings.warn(f"gradbook does not watch this training: {error}", stacklevel=2)
 
     def see(self, loss):
-        single = isinstance(loss, torch.Tensor) and loss.numel() == 1 or isinstance(loss, float)
+        single = isinstance(loss, torch.Tensor) and loss.numel() == 1 or isinstance(loss, Real)
         if self.watch is not None and single:
             self.watch.see(loss)
 
