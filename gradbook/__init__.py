@@ -39,7 +39,7 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])
 
 
 if environ.get("GRADBOOK_SEED_OFFSET"):

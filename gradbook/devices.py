@@ -17,6 +17,9 @@ def device(name: str | torch.device | None = None) -> torch.device:
 
     Raises ValueError for a name other than cpu and cuda, and RuntimeError for a device that this
     machine lacks: a device that is asked for and missing is never replaced silently.
+
+    >>> gb.device("cpu")
+    device(type='cpu')
     """
     import torch
 

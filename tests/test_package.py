@@ -56,3 +56,8 @@ def pins(name):
     """{package: version} of a file of requirements."""
     text = (ROOT / name).read_text("utf-8")
     return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.M))
+
+
+def test_version_is_listed_and_the_projects():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert "__version__" in dir(gb) and gb.__version__ == project["version"]

@@ -17,6 +17,10 @@ class Surface:
     """``f`` (…, d) → (…), ``gradient`` → (…, d), ``hessian`` → (…, d, d).
 
     ``minima`` (k, d), all global ones; a ``start`` (d,).
+
+    >>> s = gb.rosenbrock
+    >>> s.minima.tolist(), float(s(s.minima[0]))
+    ([[1.0, 1.0]], 0.0)
     """
 
     name: str
@@ -39,7 +43,8 @@ def _symmetric(a, b, c):
 def quadratic(kappa: float = 10.0, dimension: int = 2) -> Surface:
     """½Σλᵢxᵢ² with eigenvalues from 1 to ``kappa``, evenly spaced on a logarithmic scale.
 
-    >>> quadratic(100.0).gradient(np.array([1.0, 1.0])).tolist()
+    >>> import numpy as np
+    >>> gb.quadratic(100.0).gradient(np.array([1.0, 1.0])).tolist()
     [1.0, 100.0]
     """
     if not kappa >= 1:
@@ -62,7 +67,11 @@ def _rosenbrock_gradient(p):
     return np.stack([-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)], -1)
 
 
-rosenbrock = Surface(  # Rosenbrock 1960
+#: Rosenbrock's valley (1960): a bent, narrow valley with its minimum at (1, 1).
+#:
+#: >>> float(gb.rosenbrock(gb.rosenbrock.minima[0]))
+#: 0.0
+rosenbrock = Surface(
     "Rosenbrock's valley",
     lambda p: (1 - p[..., 0]) ** 2 + 100 * (p[..., 1] - p[..., 0] ** 2) ** 2,
     _rosenbrock_gradient,
@@ -94,6 +103,10 @@ def _beale_hessian(p):
     )
 
 
+#: Beale's function (1958), flat and steep in turns, minimum at (3, ½).
+#:
+#: >>> gb.beale.minima.tolist(), float(gb.beale(gb.beale.start))
+#: ([[3.0, 0.5]], 14.203125)
 beale = Surface(
     "Beale's function",
     lambda p: sum(r * r for r, *_ in _beale_terms(p)),
@@ -109,6 +122,10 @@ beale = Surface(
     np.array([1.0, 1.0]),
 )
 
+#: Two equal minima with a saddle between them.
+#:
+#: >>> gb.double_well.minima.tolist()
+#: [[-1.0, 0.0], [1.0, 0.0]]
 double_well = Surface(
     "double well (x² − 1)² + y²/2",
     lambda p: (p[..., 0] ** 2 - 1) ** 2 + p[..., 1] ** 2 / 2,
@@ -118,6 +135,10 @@ double_well = Surface(
     np.array([0.0, 1.0]),
 )
 
+#: A saddle at 0, without a minimum: descent that starts on its ridge goes to 0 and stays.
+#:
+#: >>> gb.saddle.hessian(gb.saddle.start * 0).tolist()
+#: [[1.0, 0.0], [0.0, -1.0]]
 saddle = Surface(
     "saddle (x² − y²)/2",
     lambda p: (p[..., 0] ** 2 - p[..., 1] ** 2) / 2,

@@ -47,7 +47,7 @@ def difference_errors(
     Raises ValueError for sizes that are not whole numbers from 1 on, σ_w not positive and finite,
     an unknown precision. The complex step is Squire & Trapp's (1998).
 
-    >>> errors = difference_errors(2, 1.0, "float64")
+    >>> errors = gb.experiments.difference_errors(2, 1.0, "float64")
     >>> errors.best_forward.item() > 1e-8 > errors.best_central.item() > 1e-11
     True
     >>> errors.best_complex.item() < 1e-14

@@ -16,13 +16,17 @@ from .. import nets, rules
 from ..checks import check_positive, check_whole
 from ..kinds import Array, Function, Names, Numbers
 from ..record import describe, keep_places, relative_to_top, spread
-from ..rules.algebra import chain, clip_norm
+from ..rules import chain, clip_norm
 from ..sweeps.grids import several
 from ..sweeps.sweep import side_by_side, sweep
 
 __all__ = ["FAILURES", "REMEDIES", "dropout", "remedy_matrix"]
 
-FAILURES = {  # what goes to sweep; biases are 0
+#: Networks that do not learn the digits, as arguments for sweep; biases are 0.
+#:
+#: >>> gb.experiments.FAILURES["sigmoid"]
+#: {'activation': 'sigmoid', 'sigma_w': 1.0}
+FAILURES = {
     "sigmoid": {"activation": "sigmoid", "sigma_w": 1.0},
     "ReLU, PyTorch's weights": {"activation": "relu", "init": "torch_default"},
     "tanh, σ_w = 3": {"activation": "tanh", "sigma_w": 3.0},
@@ -64,6 +68,13 @@ def dropout(
 ) -> list[Array]:
     """``net`` with a share p of every layer's activations set to 0 while it is trained, and the
     rest divided by 1 − p.
+
+    >>> import torch
+    >>> x, rng = torch.ones(1000, 1), torch.Generator().manual_seed(0)
+    >>> one = [torch.ones(1, 1)] * 2
+    >>> zs = gb.experiments.dropout(x, one, [torch.zeros(1)] * 2, torch.relu, gb.mlp, rng)
+    >>> sorted(set(zs[1].ravel().tolist()))
+    [0.0, 1.25]
     """
 
     def thinned(z):
@@ -77,7 +88,11 @@ def dropout(
     return net(x, weights, biases, thinned)
 
 
-REMEDIES = {  # name: (sweep's arguments, depth) -> sweep's arguments
+#: What may help them: (sweep's arguments, depth) → sweep's arguments.
+#:
+#: >>> list(gb.experiments.REMEDIES)[5]
+#: 'batch normalization'
+REMEDIES = {
     "none": lambda given, depth: given,
     "initialization of its own": lambda given, depth: (
         given | {"init": OWN[given["activation"]], "sigma_w": 1.0}
@@ -125,6 +140,10 @@ def remedy_matrix(
     ``mean``; over (failure, remedy): ``best_lr``, ``best``, ``least`` and ``most`` over the seeds,
     at the best rate; and ``verdict``: a network trains if on average, at its best rate, it gets
     more than half of the digits right.
+
+    >>> matrix = gb.experiments.remedy_matrix
+    >>> matrix(["sigmoid"], ["none"], [0.1], depth=10, steps=20, seed=[0]).verdict.item()
+    'does not train'
     """
     check_whole(depth=depth, width=width, steps=steps)
     rates, seeds = list(map(float, several(lr))), list(seed)

@@ -33,7 +33,7 @@ def descent_paths(lr: Numbers, kappa: Numbers, steps: int = 40) -> xr.Dataset:
     a millionth of the loss, NaN if more than 20,000; ``trend`` in words; and ``ring_x``, ``ring_y``
     (kappa, point), curves of equal loss.
 
-    >>> paths = descent_paths([0.5], [10.0])
+    >>> paths = gb.experiments.descent_paths([0.5], [10.0])
     >>> round(paths.rate.item(), 9), round(paths.rate_measured.item(), 9)
     (0.95, 0.95)
     """
@@ -132,7 +132,8 @@ def valley_paths(
     rates given; ``trend`` in words; and ``ring_x``, ``ring_y`` (angle, point), curves of equal
     loss.  Raises ValueError for a learning rate that is not positive, κ below 1, an unknown rule.
 
-    >>> paths = valley_paths([0.01], [0.0, 45.0], ["SGD", "Adam"])
+    >>> import numpy as np
+    >>> paths = gb.experiments.valley_paths([0.01], [0.0, 45.0], ["SGD", "Adam"])
     >>> [bool(np.isclose(*paths.final.sel(rule=name).values.ravel())) for name in ("SGD", "Adam")]
     [True, False]
     """

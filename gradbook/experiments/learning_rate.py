@@ -28,7 +28,11 @@ from ..sweeps.grids import several
 
 __all__ = ["NETWORKS", "learning_rates", "first_sharpness"]
 
-NETWORKS = {  # name: (the network as a function of its depth, σ_w), ReLU
+#: (The network as a function of its depth, σ_w), with ReLU.
+#:
+#: >>> list(gb.experiments.NETWORKS)[0]
+#: 'plain, He'
+NETWORKS = {
     "plain, He": (lambda depth: nets.mlp, 2**0.5),
     "residual, branches 1/√L": (lambda depth: partial(nets.residual, scale=depth**-0.5), 2**0.5),
     "batch normalization": (lambda depth: nets.normalized, 1.0),
@@ -54,6 +58,10 @@ def learning_rates(
     ``_high``, inf where a seed's was not finite; ``verdict`` in words; over (net, depth): ``limit``
     = 2/λ, λ the median over the seeds of :func:`first_sharpness`, and ``best``, the rate with the
     best accuracy.
+
+    >>> t = gb.experiments.learning_rates([2], [0.1], ["plain, He"], steps=50)
+    >>> t.verdict.item()
+    'it learns'
     """
     depths, rates, names = several(depth), list(map(float, several(lr))), several(net)
     if unknown := set(names) - set(NETWORKS):
@@ -123,6 +131,9 @@ def first_sharpness(
     training digits, to 2 %.
 
     Weights are those that :func:`gradbook.sweeps.sweep` draws for this ``seed``, with biases of 0.
+
+    >>> bool(1 < gb.experiments.first_sharpness(gb.mlp, 2, 2**0.5) < 100)
+    True
     """
     check_whole(depth=depth, width=width, examples=examples)
     data = digits()

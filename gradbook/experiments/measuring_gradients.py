@@ -36,7 +36,8 @@ def gradient_correlation(angle: Array, depth: int, branch: float | None = None) 
     c)/π  (Cho & Saul 2009): c ← κ₁(c) and the gradient's correlation ← · κ₀(c); with a skip (c +
     s²κ₁)/(1 + s²) and · (1 + s²κ₀)/(1 + s²).
 
-    >>> gradient_correlation(np.pi / 2, 1)  # half of the units are on for both
+    >>> import numpy as np
+    >>> gb.experiments.gradient_correlation(np.pi / 2, 1)  # half of the units are on for both
     0.5
     """
     check_whole(depth=depth)
@@ -70,6 +71,10 @@ def shattered_gradients(
     seeds, with ``_low`` and ``_high`` over the seeds; ``correlation_theory``,
     :func:`gradient_correlation`; and ``half``, the angle in degrees at which the prediction has
     fallen to one half.
+
+    >>> s = gb.experiments.shattered_gradients([10], ["plain"], points=36, lags=6, seed=[0])
+    >>> round(float(s.half.squeeze()))
+    13
     """
     depths, names = several(depth), several(net)
     seeds = list(seed)

@@ -32,6 +32,9 @@ def fingerprint(device: str | torch.device | None = None) -> str:
     Those of NumPy's products and of PyTorch's training of four small networks.
 
     Machines with the same letters give, most likely, the same digits throughout the book.
+
+    >>> len(gb.experiments.fingerprint())
+    8
     """
     x = np.sin(np.arange(10_500.0)).reshape(150, 70)
     trained = sweeps.sweep(
@@ -73,6 +76,10 @@ def twins(
     - ``moved`` (seed, step, layer): the same between the first twin and its own first weights;
     - ``accuracy`` (seed, twin) on the test digits; ``alike`` (seed): on which part of them the
       twins agree, and ``strangers_alike``.
+
+    >>> t = gb.experiments.twins([0], steps=5, bits=0)
+    >>> float(t.distance.max())
+    0.0
     """
     check_whole(0, steps=steps, bits=bits)
     check_whole(depth=depth, width=width, batch=batch)

@@ -54,6 +54,10 @@ def trainability(
     are the same where χ₁ < 1); ``verdict``: learns (above 50 %), hardly learns (above 20 %), does
     not learn, or overflows: the loss of some seed was not finite at a recorded step, and
     ``accuracy`` is NaN.
+
+    >>> t = gb.experiments.trainability([2], ["tanh"], [1.0], steps=50, progress=False)
+    >>> t.verdict.item()
+    'learns'
     """
     axes = {"activation": activation, "depth": depth, "sigma_w": sigma_w}
     grid = {name: several(value) for name, value in axes.items()}

@@ -53,6 +53,10 @@ def gradient_profiles(
     place)). ``…_theory`` is :func:`gradbook.theory.gradient_profile` for 64 of the digits;
     ``growth`` is the factor per layer of the signal.  The other arguments are those of
     :func:`gradbook.sweeps.sweep`.
+
+    >>> p = gb.experiments.gradient_profiles([30], ["sigmoid"], [1.0], seed=[0], progress=False)
+    >>> round(float(p.growth.squeeze()), 2)
+    0.23
     """
     if places < 2:
         raise ValueError(

@@ -56,6 +56,10 @@ def for_lightning(every: int = 10) -> Any:
     During and after ``trainer.fit`` its attribute ``watch`` is the :class:`gradbook.measure.watch`
     of the run: ``callback.watch.report()``.  With several optimizers it follows the first.  What
     ``training_step`` returns is seen as the loss; a step that returns none has none.
+
+    >>> callback = gb.measure.for_lightning(every=10)  # for Trainer(callbacks=[callback])
+    >>> callback.watch is None  # until fit begins
+    True
     """
     try:
         from lightning.pytorch import Callback
@@ -86,6 +90,10 @@ def for_hugging_face(every: int = 10) -> Any:
     :class:`gradbook.measure.watch` of the run: ``callback.watch.report()``.  The loss is what the
     trainer logs, every ``logging_steps`` (500 by default): a mean over these steps.  After an
     interrupt the hooks go when another training begins, or with ``callback.stop()``.
+
+    >>> callback = gb.measure.for_hugging_face(every=10)  # for Trainer(…, callbacks=[callback])
+    >>> callback.watch is None  # until train begins
+    True
     """
     from transformers import TrainerCallback
 
@@ -110,6 +118,16 @@ def to_tensorboard(data: watch | xr.Dataset, writer: Any) -> None:
     """Write a run into TensorBoard: ``writer`` is a torch.utils.tensorboard.SummaryWriter.
 
     One curve for signal, weight gradient and update ratio of each layer.
+
+    >>> import torch
+    >>> model = torch.nn.Linear(3, 1)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> with gb.watch(model, optimizer, every=1) as log:
+    ...     model(torch.ones(4, 3)).mean().backward()
+    ...     optimizer.step()
+    >>> from torch.utils.tensorboard import SummaryWriter
+    >>> with SummaryWriter("runs/first") as writer:
+    ...     gb.measure.to_tensorboard(log, writer)
     """
     for step, numbers in by_step(data):
         for name, value in numbers.items():
@@ -120,6 +138,16 @@ def to_wandb(data: watch | xr.Dataset, run: Any) -> None:
     """Write a run into Weights & Biases: ``run`` is what wandb.init gave, online or offline.
 
     The step of the training is kept as ``gradbook/step``, since wandb's own only goes forward.
+
+    >>> import torch
+    >>> model = torch.nn.Linear(3, 1)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> with gb.watch(model, optimizer, every=1) as log:
+    ...     model(torch.ones(4, 3)).mean().backward()
+    ...     optimizer.step()
+    >>> import wandb
+    >>> with wandb.init(mode="offline", settings={"silent": True}) as run:
+    ...     gb.measure.to_wandb(log, run)
     """
     run.define_metric("gradbook/step")
     run.define_metric("gradbook/*", step_metric="gradbook/step")

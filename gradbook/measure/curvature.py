@@ -29,8 +29,9 @@ def sharpness(
     β₁)/((1 − β₁)·lr)  (Cohen et al. 2021, 2022).  By Lanczos on Hessian–vector products, each about
     two backward passes; ``loss`` is a function of no arguments, and is called once.
 
+    >>> import torch
     >>> w = torch.nn.Linear(1, 1, bias=False)
-    >>> round(sharpness(w, lambda: (w(torch.tensor([[20.0]])) - 10).square().sum()), 2)
+    >>> round(gb.sharpness(w, lambda: (w(torch.tensor([[20.0]])) - 10).square().sum()), 2)
     800.0
     """
     from scipy.sparse.linalg import LinearOperator, eigsh
@@ -84,8 +85,10 @@ def jacobian_spectrum(model: Function, x: torch.Tensor) -> np.ndarray:
     ``x`` (examples, …) in floating point.  Examples must not see each other: put batch
     normalization into ``eval()`` first.  One backward pass for each output.
 
+    >>> import numpy as np
+    >>> import torch
     >>> A = torch.nn.Linear(3, 2, bias=False)
-    >>> s = jacobian_spectrum(A, torch.randn(4, 3))
+    >>> s = gb.jacobian_spectrum(A, torch.randn(4, 3))
     >>> s.shape, bool(np.allclose(s[0], torch.linalg.svdvals(A.weight).detach()))
     ((4, 2), True)
     """

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["diagnose", "Diagnosis", "Finding", "THRESHOLDS"]
 
+#: What :func:`gradbook.measure.diagnose` counts as too much, and why.
+#:
+#: >>> gb.measure.THRESHOLDS["spread"].value
+#: 100.0
 THRESHOLDS = {
     name: limit
     for module in (signal_rules, layer_rules, loss_rules, step_rules)
@@ -56,12 +60,12 @@ def diagnose(data: xr.Dataset | watch, sharpness: float | None = None) -> Diagno
     optimizer's learning rate, where the data set knows it. The reasons for the thresholds stand in
     ``THRESHOLDS``. Raises ValueError for what is no such data set.
 
-    >>> import torch, gradbook as gb
+    >>> import torch
     >>> linear, sigmoid = lambda: torch.nn.Linear(64, 64), torch.nn.Sigmoid
     >>> layers = [make() for _ in range(30) for make in (linear, sigmoid)]
     >>> model = torch.nn.Sequential(*layers, torch.nn.Linear(64, 10))
     >>> data = gb.probe(model, lambda: model(torch.randn(32, 64)).logsumexp(1).mean())
-    >>> diagnose(data).verdict
+    >>> gb.diagnose(data).verdict
     'vanishing'
     """
     if hasattr(data, "dataset"):

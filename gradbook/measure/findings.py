@@ -53,6 +53,14 @@ class Finding:
     """One thing that is wrong: the ``value`` of ``quantity`` in ``layer``, beyond ``threshold``.
 
     ``what`` is seen, ``why``, and the ``remedy``: three texts.
+
+    >>> import torch
+    >>> linear, sigmoid = lambda: torch.nn.Linear(8, 8), torch.nn.Sigmoid
+    >>> model = torch.nn.Sequential(*[make() for _ in range(30) for make in (linear, sigmoid)])
+    >>> found = gb.diagnose(gb.probe(model, lambda: model(torch.randn(16, 8)).square().mean()))
+    >>> worst = found.findings[0]
+    >>> worst.verdict, worst.value < worst.threshold
+    ('vanishing', True)
     """
 
     verdict: str
@@ -79,6 +87,13 @@ class Diagnosis:
 
     ``partial``: a part that is trained was not measured.  ``str`` and ``print`` show all of it as
     a text.
+
+    >>> import torch
+    >>> linear, sigmoid = lambda: torch.nn.Linear(8, 8), torch.nn.Sigmoid
+    >>> model = torch.nn.Sequential(*[make() for _ in range(30) for make in (linear, sigmoid)])
+    >>> found = gb.diagnose(gb.probe(model, lambda: model(torch.randn(16, 8)).square().mean()))
+    >>> found.verdict, len(found.findings) > 0
+    ('vanishing', True)
     """
 
     verdict: str

@@ -73,8 +73,9 @@ def probe(
     Norms are right for entries from 1e-45 to 1e38.  Raises TypeError or ValueError where model or
     loss cannot be measured.
 
+    >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
-    >>> data = probe(model, lambda: model(torch.ones(5, 3)).mean())
+    >>> data = gb.probe(model, lambda: model(torch.ones(5, 3)).mean())
     >>> data.layer.values.tolist(), bool((data.grad_norm > 0).all())
     (['0', '2'], True)
     """

@@ -42,8 +42,9 @@ def report(
     watch, stands alone.  In a notebook it is shown as a figure, ``print`` gives text of 80 columns,
     ``save`` writes one file of HTML.  Raises what probe and diagnose raise.
 
+    >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
-    >>> print(report(model, lambda: model(torch.ones(5, 3)).mean()).diagnosis.verdict)
+    >>> print(gb.report(model, lambda: model(torch.ones(5, 3)).mean()).diagnosis.verdict)
     healthy
     """
     if not isinstance(model, torch.nn.Module) and hasattr(model, "dataset"):  # a watch
@@ -56,7 +57,15 @@ def report(
 
 
 class Report:
-    """What :func:`report` gives: ``data``, ``diagnosis``, ``picture``."""
+    """What :func:`report` gives: ``data``, ``diagnosis``, ``picture``.
+
+    >>> import torch
+    >>> linear, sigmoid = lambda: torch.nn.Linear(8, 8), torch.nn.Sigmoid
+    >>> model = torch.nn.Sequential(*[make() for _ in range(30) for make in (linear, sigmoid)])
+    >>> r = gb.report(model, lambda: model(torch.randn(16, 8)).square().mean())
+    >>> r.diagnosis.verdict, r.data.sizes["layer"]
+    ('vanishing', 30)
+    """
 
     def __init__(self, data: xr.Dataset, sharpness: float | None = None) -> None:
         self.data: xr.Dataset = data

@@ -43,6 +43,15 @@ def lr_range(
     than six times its median deviation from the smoothed; ``reason`` in words.  The test is Smith's
     (2017); where the loss falls *fastest* is lost in the noise of the mini-batches (the chapter on
     learning rates compares the two).
+
+    >>> import torch
+    >>> d = gb.digits()
+    >>> x, y = torch.from_numpy(d.x_train[:256]), torch.from_numpy(d.y_train[:256])
+    >>> model = torch.nn.Linear(64, 10)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> loss = lambda: torch.nn.functional.cross_entropy(model(x), y)
+    >>> 0.01 < gb.lr_range(model, loss, optimizer, progress=False).suggestion < 10
+    True
     """
     check_model(model)
     if not isinstance(optimizer, torch.optim.Optimizer):
@@ -96,6 +105,10 @@ class GradientNoise(NamedTuple):
     """|G|², the squared gradient; tr Σ, one example's variance around it; the noise scale.
 
     The noise scale is tr Σ/|G|².
+
+    >>> noise = gb.measure.GradientNoise(square=4.0, variance=200.0, scale=50.0)
+    >>> noise.variance / noise.square == noise.scale
+    True
     """
 
     square: float
@@ -113,10 +126,10 @@ def gradient_noise(model: torch.nn.Module, loss: Function, batches: Iterable[Any
     negative, the noise drowned it, and the scale is inf.  ``.grad`` and batch norm's averages are
     left alone.
 
+    >>> import torch
     >>> w = torch.nn.Linear(1, 1, bias=False)
     >>> batches = torch.randn(50, 8, 1, generator=torch.Generator().manual_seed(0)) + 3
-    >>> # the gradient is x: mean 3, variance 1
-    >>> noise = gradient_noise(w, lambda x: w(x).mean(), batches)
+    >>> noise = gb.gradient_noise(w, lambda x: w(x).mean(), batches)
     >>> round(noise.square), round(noise.variance)
     (9, 1)
     """

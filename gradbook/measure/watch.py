@@ -29,9 +29,10 @@ FOLLOWED = 3  # measured steps in which it is seen which layer feeds which
 class watch:
     """Measure every ``every``-th step of a training loop, without a change to the loop.
 
+    >>> import torch
     >>> model = torch.nn.Linear(3, 1)
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    >>> with watch(model, optimizer, every=2) as log:
+    >>> with gb.watch(model, optimizer, every=2) as log:
     ...     for _ in range(5):
     ...         loss = model(torch.ones(4, 3)).square().mean()
     ...         optimizer.zero_grad()
@@ -42,14 +43,13 @@ class watch:
     ([0, 2, 4], ['(model)'])
 
     ``log.dataset()`` has the quantities of :func:`gradbook.measure.probe` over ``step`` and
-    ``layer``, ``update_ratio`` |ΔW|/|W| as the optimizer really stepped, and ``loss`` (``seen``) of
-    every value that was given to ``log.see``.  A step is one call of ``optimizer.step``; gradients
-    are measured as the backward pass leaves them, before anyone clips them, and with ``scaler``, a
-    ``torch.amp.GradScaler``, unscaled; steps that it leaves out count, and are listed in the
-    attribute ``skipped``.  Where gradients of several batches are summed, the signal is the last
-    one's.  Between sampled steps no hook is set.  ``not_finite`` counts quantities here, not
-    entries.  A compiled model runs uncompiled in sampled steps.  Other attributes are those of
-    :func:`gradbook.measure.probe`, after the last step.
+    ``layer``, ``update_ratio`` |ΔW|/|W| as the optimizer really stepped, and ``loss`` (``seen``) as
+    given to ``log.see``. A step is one call of ``optimizer.step``; gradients are measured before
+    anyone clips them, and with ``scaler``, a ``torch.amp.GradScaler``, unscaled; steps that it
+    leaves out count, and are listed in the attribute ``skipped``. Where gradients of several
+    batches are summed, the signal is the last one's. Between sampled steps no hook is set.
+    ``not_finite`` counts quantities here, not entries. A compiled model runs uncompiled in sampled
+    steps. Other attributes are those of :func:`gradbook.measure.probe`, after the last step.
     """
 
     def __init__(

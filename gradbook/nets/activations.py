@@ -22,6 +22,11 @@ class Activation:
 
     ``activation(x)`` works on NumPy arrays (by ``phi``) and on torch tensors (by torch's own
     function of the same name); ``slope`` is φ' on NumPy arrays; ``lipschitz`` is max |φ'|.
+
+    >>> import numpy as np
+    >>> relu = gb.activation("relu")
+    >>> relu(np.array([-1.0, 2.0])).tolist(), relu.slope(np.array([-1.0, 2.0])).tolist()
+    ([0.0, 2.0], [0.0, 1.0])
     """
 
     name: str
@@ -42,6 +47,10 @@ class Activation:
 def prelu(x: Array, a: Array = 0.25) -> Array:
     """x where it is positive, else a·x; ``a`` is learned, from torch's start 0.25
     (He et al. 2015).
+
+    >>> import numpy as np
+    >>> gb.nets.prelu(np.array([-1.0, 2.0])).tolist()
+    [-0.25, 2.0]
     """
     return x * (x > 0) + a * x * (x <= 0)
 
@@ -70,6 +79,10 @@ def _expm1_below(x):
     return np.expm1(np.minimum(x, 0))
 
 
+#: Every :class:`gradbook.nets.Activation` by its name.
+#:
+#: >>> list(gb.nets.ACTIVATIONS)[:4]
+#: ['linear', 'sigmoid', 'tanh', 'relu']
 ACTIVATIONS = {
     a.name: a
     for a in [
@@ -112,7 +125,7 @@ ACTIVATIONS = {
 def activation(name: Activations | Activation) -> Activation:
     """The activation called ``name`` (or ``name`` itself if it is an :class:`Activation`).
 
-    >>> activation("tanh").lipschitz
+    >>> gb.activation("tanh").lipschitz
     1.0
     """
     known = ACTIVATIONS.get(name.name if isinstance(name, Activation) else str(name))

@@ -33,6 +33,14 @@ def mlp(x: Array, weights: Sequence[Array], biases: Sequence[Array], phi: Functi
 
     x (…, examples, features); weights[l] (…, fan_in, fan_out); biases[l] broadcasts against z.
     The last z is the logits.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> sizes = gb.nets.layer_sizes(gb.mlp, 64, 3, 16, 10)
+    >>> weights = [rng.standard_normal(size) / 4 for size in sizes]
+    >>> x, biases = gb.digits().x_train, [np.zeros(1)] * 4
+    >>> [z.shape for z in gb.mlp(x, weights, biases, np.tanh)]
+    [(1347, 16), (1347, 16), (1347, 16), (1347, 10)]
     """
     h, zs = x, []
     for W, b in zip(weights, biases):
@@ -48,7 +56,16 @@ def normalized(
     phi: Function,
     norm: Function = batch_norm,
 ) -> list[Array]:
-    """A perceptron with ``norm`` (batch normalization) in every hidden layer: z = norm(h W) + b."""
+    """A perceptron with ``norm`` (batch normalization) in every hidden layer: z = norm(h W) + b.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> sizes = gb.nets.layer_sizes(gb.normalized, 64, 3, 16, 10)
+    >>> weights = [rng.standard_normal(size) / 4 for size in sizes]
+    >>> x, biases = gb.digits().x_train, [np.zeros(1)] * 4
+    >>> [z.shape for z in gb.normalized(x, weights, biases, np.tanh)]
+    [(1347, 16), (1347, 16), (1347, 16), (1347, 10)]
+    """
     h, zs = x, []
     for W, b in zip(weights[:-1], biases):
         zs.append(norm(h @ W) + b)
@@ -70,6 +87,14 @@ def residual(
     Z¹ = x W¹ + b¹, then z ← z + scale·(φ(z) W + b), then the readout of φ(z)  (He et al. 2016).
 
     ``norm`` stands before φ in every branch, or with ``post`` after every sum.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> sizes = gb.nets.layer_sizes(gb.residual, 64, 3, 16, 10)
+    >>> weights = [rng.standard_normal(size) / 4 for size in sizes]
+    >>> x, biases = gb.digits().x_train, [np.zeros(1)] * 4
+    >>> [z.shape for z in gb.residual(x, weights, biases, np.tanh)]
+    [(1347, 16), (1347, 16), (1347, 16), (1347, 10)]
     """
     before = norm if norm and not post else (lambda z: z)
     after = norm if norm and post else (lambda z: z)
@@ -86,6 +111,14 @@ def dense(
     (DenseNet, Huang et al. 2017).
 
     fan_in of layer l is features + (l − 1)·width; :func:`layer_sizes` knows.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> sizes = gb.nets.layer_sizes(gb.dense, 64, 3, 16, 10)
+    >>> weights = [rng.standard_normal(size) / 4 for size in sizes]
+    >>> x, biases = gb.digits().x_train, [np.zeros(1)] * 4
+    >>> [z.shape for z in gb.dense(x, weights, biases, np.tanh)]
+    [(1347, 16), (1347, 16), (1347, 16), (1347, 10)]
     """
     seen, zs = x, []
     for W, b in zip(weights, biases):
@@ -99,7 +132,7 @@ def layer_sizes(
 ) -> list[tuple[int, int]]:
     """(fan_in, fan_out) of each of ``net``'s depth + 1 layers.
 
-    >>> layer_sizes(mlp, 64, 2, 16, 10), layer_sizes(dense, 64, 2, 16, 10)
+    >>> gb.nets.layer_sizes(gb.mlp, 64, 2, 16, 10), gb.nets.layer_sizes(gb.dense, 64, 2, 16, 10)
     ([(64, 16), (16, 16), (16, 10)], [(64, 16), (80, 16), (96, 10)])
     """
     sizes = [features, *[width] * depth, classes]
@@ -118,6 +151,14 @@ def recurrent(
 
     x (time, …, examples, features); W_x (…, features, units); W_h (…, units, units); h begins with
     0.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = gb.adding(length=50)
+    >>> W_x, W_h, b = rng.standard_normal((2, 8)), rng.standard_normal((8, 8)) / 3, np.zeros(8)
+    >>> zs = gb.recurrent(x, W_x, W_h, b, np.tanh)
+    >>> len(zs), zs[-1].shape
+    (50, (100, 8))
     """
     zs = []
     for x_t in x:
@@ -134,6 +175,15 @@ def lstm(x: Array, W_x: Array, W_h: Array, b: Array) -> list[tuple[Array, Array]
     c_t = f·c_{t−1} + i·g and h_t = o·tanh(c_t); the four gates stand side by side in the columns of
     W_x, W_h and b, in torch's order i, f, g, o.  Shapes as in :func:`recurrent`, with 4·units
     columns.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = gb.adding(length=50)
+    >>> W_x, W_h, b = rng.standard_normal((2, 32)), rng.standard_normal((8, 32)) / 3, np.zeros(32)
+    >>> states = gb.lstm(x, W_x, W_h, b)
+    >>> h, c = states[-1]
+    >>> len(states), h.shape, c.shape
+    (50, (100, 8), (100, 8))
     """
     sigmoid, tanh = activation("sigmoid"), activation("tanh")
     states, n = [], W_h.shape[-2]

@@ -36,6 +36,15 @@ def forward(
     """Inputs hˡ⁻¹ and pre-activations zˡ of every layer.
 
     ``(hs, zs)``, where zs[-1] is the output.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.standard_normal((5, 3)), rng.standard_normal((5, 1))
+    >>> weights = [rng.standard_normal((3, 4)), rng.standard_normal((4, 1))]
+    >>> biases = [np.zeros(4), np.zeros(1)]
+    >>> hs, zs = gb.backprop.forward(x, weights, biases, "tanh")
+    >>> [h.shape for h in hs], [z.shape for z in zs]
+    ([(5, 3), (5, 4)], [(5, 4), (5, 1)])
     """
     phi, hs, zs = activation(phi), [x], []
     for W, b in zip(weights, biases):
@@ -56,6 +65,17 @@ def backward(
     ``(weight gradients, bias gradients, δ of every layer)``.
 
     ∂loss/∂Wˡ = (hˡ⁻¹)ᵀ δˡ,  ∂loss/∂bˡ = Σ δˡ over the examples,  δˡ⁻¹ = δˡ (Wˡ)ᵀ · φ'(zˡ⁻¹).
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.standard_normal((5, 3)), rng.standard_normal((5, 1))
+    >>> weights = [rng.standard_normal((3, 4)), rng.standard_normal((4, 1))]
+    >>> biases = [np.zeros(4), np.zeros(1)]
+    >>> hs, zs = gb.backprop.forward(x, weights, biases, "tanh")
+    >>> loss, delta = gb.backprop.mean_squared_error(zs[-1], y)
+    >>> dW, db, deltas = gb.backprop.backward(delta, hs, zs, weights, "tanh")
+    >>> [g.shape for g in dW]
+    [(3, 4), (4, 1)]
     """
     slope, deltas = activation(phi).slope, [delta]
     for W, z in zip(weights[:0:-1], zs[-2::-1]):
@@ -66,6 +86,11 @@ def backward(
 def cross_entropy(logits: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     """Mean of −log softmax(logits)[y] over the examples, and its gradient δ = (softmax −
     one-hot)/examples.
+
+    >>> import numpy as np
+    >>> loss, delta = gb.backprop.cross_entropy(np.zeros((1, 2)), np.array([0]))
+    >>> round(float(loss), 4), delta.tolist()
+    (0.6931, [[-0.5, 0.5]])
     """
     shifted = logits - logits.max(1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
@@ -76,12 +101,26 @@ def cross_entropy(logits: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]
 
 
 def mean_squared_error(output: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean of (output − y)² over all entries, and its gradient."""
+    """Mean of (output − y)² over all entries, and its gradient.
+
+    >>> import numpy as np
+    >>> loss, delta = gb.backprop.mean_squared_error(np.array([[3.0]]), np.array([[1.0]]))
+    >>> float(loss), delta.tolist()
+    (4.0, [[4.0]])
+    """
     return ((output - y) ** 2).mean(), 2 * (output - y) / output.size
 
 
 class GradientError(AssertionError):
-    """A gradient differs from the finite difference; the message says where and by how much."""
+    """A gradient differs from the finite difference; the message says where and by how much.
+
+    >>> import numpy as np
+    >>> try:
+    ...     gb.gradient_check(lambda x: (x**2).sum(), lambda x: 3 * x, np.ones(2))
+    ... except gb.backprop.GradientError as error:
+    ...     print(str(error)[:21])
+    gradient at [0] is 3,
+    """
 
 
 # near √ε, ε^⅓, and as small as one likes
@@ -107,11 +146,12 @@ def gradient_check(
     its change when h is doubled.  Raises GradientError where the error exceeds ``tolerance``,
     naming the entry; ValueError and TypeError for what cannot be compared.
 
+    >>> import numpy as np
     >>> x = np.array([1.0, 2.0])
-    >>> gradient_check(lambda x: (x**3).sum(), lambda x: 3 * x**2, x, "complex") < 1e-15
+    >>> gb.gradient_check(lambda x: (x**3).sum(), lambda x: 3 * x**2, x, "complex") < 1e-15
     True
     >>> wrong = lambda x: 3 * x**2 + 6 * (x > 1)
-    >>> gradient_check(lambda x: (x**3).sum(), wrong, x)  # doctest: +ELLIPSIS
+    >>> gb.gradient_check(lambda x: (x**3).sum(), wrong, x)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     gradbook.nets.backprop.GradientError: gradient at [1] is 18, but the central difference is 12...
     """

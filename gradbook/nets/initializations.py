@@ -70,6 +70,10 @@ def he(fan_in, fan_out):
     return 2 / fan_in  # He et al. 2015
 
 
+#: Every function (rng, fan_in, fan_out) → W by its name.
+#:
+#: >>> sorted(gb.nets.INITIALIZATIONS)[:3]
+#: ['constant', 'he', 'he_uniform']
 INITIALIZATIONS = {
     "zeros": zeros,
     "constant": constant,
@@ -94,7 +98,8 @@ def initialization(name: Initializations) -> Function:
     2/fan_in. ``torch_default``: 1/(3·fan_in).  ``orthogonal``, ``constant`` and ``zeros`` are what
     they say.
 
-    >>> initialization("orthogonal")(np.random.default_rng(0), 3, 2).shape
+    >>> import numpy as np
+    >>> gb.initialization("orthogonal")(np.random.default_rng(0), 3, 2).shape
     (3, 2)
     """
     if str(name) not in INITIALIZATIONS:
@@ -109,7 +114,7 @@ def gain(activation: Activations | Activation) -> float:
 
     Elsewhere 1/√E[φ(z)²] for a standard normal z, which keeps the mean square of h at that of z.
 
-    >>> gain("relu") == 2**0.5, round(gain("gelu"), 3)
+    >>> gb.gain("relu") == 2**0.5, round(gb.gain("gelu"), 3)
     (True, 1.534)
     """
     phi = find(activation)
@@ -134,6 +139,15 @@ def lsuv(x: Array, weights: Sequence[Array], biases: Sequence[Array], phi: Funct
 
     Begin with orthogonal ones.  Shapes as in :func:`gradbook.nets.mlp`; a network's deviation is
     its own. Raises ValueError for a layer whose h W does not vary, which no factor can mend.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> sizes = gb.nets.layer_sizes(gb.mlp, 64, 3, 16, 10)
+    >>> weights = [rng.standard_normal(size) / 4 for size in sizes]
+    >>> x, biases = gb.digits().x_train, [np.zeros(1)] * 4
+    >>> better = gb.lsuv(x, weights, biases, np.tanh)
+    >>> [round(float(z.std()), 3) for z in gb.mlp(x, better, biases, np.tanh)]
+    [1.0, 1.0, 1.0, 1.0]
     """
     h, scaled = x, []
     for l, (W, b) in enumerate(zip(weights, biases), 1):

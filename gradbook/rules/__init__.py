@@ -7,22 +7,8 @@ imported with the others.
 
 from .adam_family import adam, adam_direction, adamax, adamw, amsgrad, moments, nadam, radam
 from .adaptive import adadelta, adagrad, rmsprop
-from .algebra import (
-    Rule,
-    Stack,
-    chain,
-    clip_adaptive,
-    clip_norm,
-    clip_value,
-    descend,
-    down,
-    l1,
-    noise,
-    scale,
-    stateless,
-    trace,
-    weight_decay,
-)
+from .algebra import Rule, Stack, chain, descend, down, l1, scale, stateless, trace, weight_decay
+from .clipping import clip_adaptive, clip_norm, clip_value, noise
 from .first_order import heavy_ball, lion, nesterov, sgd, signsgd
 from .modern import muon, orthogonalize, sam, schedule_free, shampoo
 from .schedules import (

@@ -17,8 +17,10 @@ __all__ = ["moments", "adam_direction", "adam", "adamw", "amsgrad", "adamax", "n
 def moments(direction: Function, betas: tuple[float, float]) -> Rule:
     """m and v, the running means of g and g², and ``direction(m, v, g, t)`` from them, t = 1, 2, ….
 
-    >>> 1 - 0.9 ** 1  # at t = 1 the mean has taken in a tenth of g only; m / (1 - β₁ᵗ) corrects it
-    0.09999999999999998
+    >>> mean = gb.rules.moments(lambda m, v, g, t: m, betas=(0.9, 0.999))
+    >>> first, state = mean.update(1.0, mean.init(0.0), 0.0)
+    >>> round(first, 9)  # a tenth of g, which Adam divides by 1 − β₁ᵗ
+    0.1
     """
     check_fraction(beta1=betas[0], beta2=betas[1])
     b1, b2 = betas
@@ -33,7 +35,13 @@ def moments(direction: Function, betas: tuple[float, float]) -> Rule:
 
 
 def adam_direction(betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> Rule:
-    """m̂/(√v̂ + eps), with m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ)  (Kingma & Ba 2015)."""
+    """m̂/(√v̂ + eps), with m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ)  (Kingma & Ba 2015).
+
+    >>> rule = gb.rules.adam_direction()
+    >>> update, state = rule.update(1e-3, rule.init(1.0), 1.0)
+    >>> round(update, 3)
+    1.0
+    """
     b1, b2 = betas
     check_not_negative(eps=eps)
     return moments(lambda m, v, g, t: m / (1 - b1**t) / ((v / (1 - b2**t)) ** 0.5 + eps), betas)
@@ -45,7 +53,12 @@ def adam(
     eps: float = 1e-8,
     weight_decay: float = 0.0,
 ) -> Rule:
-    """θ ← θ − lr·m̂/(√v̂ + eps)  (Kingma & Ba 2015; torch.optim.Adam)."""
+    """θ ← θ − lr·m̂/(√v̂ + eps)  (Kingma & Ba 2015; torch.optim.Adam).
+
+    >>> path = gb.descend(gb.adam(lr=0.1), lambda x: 2 * x, 1.0, steps=3)
+    >>> [round(x, 3) for x in path]
+    [1.0, 0.9, 0.8, 0.702]
+    """
     return with_l2(weight_decay, adam_direction(betas, eps), down(lr))
 
 
@@ -58,6 +71,10 @@ def adamw(
     """Adam with decay apart from the gradient: θ ← θ − lr·(m̂/(√v̂ + eps) + weight_decay·θ)
 
     (Loshchilov & Hutter 2019; torch.optim.AdamW).
+
+    >>> path = gb.descend(gb.adamw(lr=0.1), lambda x: 2 * x, 1.0, steps=3)
+    >>> [round(x, 3) for x in path]
+    [1.0, 0.899, 0.799, 0.699]
     """
     return chain(adam_direction(betas, eps), decay(weight_decay), down(lr))
 
@@ -71,6 +88,10 @@ def amsgrad(
     """Adam with the largest v so far in place of v.
 
     Reddi et al. (2018); torch.optim.Adam(amsgrad=True).
+
+    >>> path = gb.descend(gb.amsgrad(lr=0.1), lambda x: 2 * x, 1.0, steps=3)
+    >>> [round(x, 3) for x in path]
+    [1.0, 0.9, 0.8, 0.702]
     """
     b1, b2 = betas
     check_fraction(beta1=b1, beta2=b2)
@@ -101,6 +122,10 @@ def adamax(
     """Adam with a decaying maximum of |g| in place of √v̂: θ ← θ − lr·m̂/u, u ← max(β₂u, |g| + eps)
 
     (Kingma & Ba 2015, section 7; torch.optim.Adamax).
+
+    >>> path = gb.descend(gb.adamax(lr=0.1), lambda x: 2 * x, 1.0, steps=3)
+    >>> [round(x, 3) for x in path]
+    [1.0, 0.9, 0.805, 0.715]
     """
     b1, b2 = betas
     check_fraction(beta1=b1, beta2=b2)
@@ -127,6 +152,10 @@ def nadam(
     """Adam with Nesterov's look-ahead and a warm-up of β₁, μ_t = β₁(1 − ½·0.96^(t·momentum_decay))
 
     (Dozat 2016; torch.optim.NAdam).
+
+    >>> path = gb.descend(gb.nadam(lr=0.1), lambda x: 2 * x, 1.0, steps=3)
+    >>> [round(x, 3) for x in path]
+    [1.0, 0.894, 0.82, 0.753]
     """
     b1, b2 = betas
     check_fraction(beta1=b1, beta2=b2)
@@ -165,6 +194,10 @@ def radam(
     """Adam that waits until the variance of 1/√v̂ is finite, then takes it into account
 
     (Liu et al. 2020; torch.optim.RAdam, whose eps is added to √v before the correction).
+
+    >>> path = gb.descend(gb.radam(lr=0.1), lambda x: 2 * x, 1.0, steps=3)
+    >>> [round(x, 3) for x in path]
+    [1.0, 0.8, 0.621, 0.462]
     """
     b1, b2 = betas
     longest = 2 / (1 - b2) - 1  # ρ_∞, the length of the average

@@ -20,7 +20,12 @@ def adagrad(
     initial_accumulator_value: float = 0.0,
     eps: float = 1e-10,
 ) -> Rule:
-    """θ ← θ − lr·g/(√G + eps), G the sum of all g²  (Duchi et al. 2011; torch.optim.Adagrad)."""
+    """θ ← θ − lr·g/(√G + eps), G the sum of all g²  (Duchi et al. 2011; torch.optim.Adagrad).
+
+    >>> path = gb.descend(gb.adagrad(lr=0.1), lambda x: 2 * x, 1.0, steps=3)
+    >>> [round(x, 3) for x in path]
+    [1.0, 0.9, 0.833, 0.78]
+    """
     check_not_negative(lr_decay=lr_decay, initial_accumulator_value=initial_accumulator_value)
 
     def init(params):
@@ -46,6 +51,10 @@ def rmsprop(
     (Tieleman & Hinton 2012; torch.optim.RMSprop).
 
     ``centered`` divides by the standard deviation instead: v minus the square of the mean of g.
+
+    >>> path = gb.descend(gb.rmsprop(lr=0.1, alpha=0.5), lambda x: 2 * x, 1.0, steps=3)
+    >>> [round(x, 3) for x in path]
+    [1.0, 0.859, 0.749, 0.652]
     """
     check_fraction(alpha=alpha, momentum=momentum)
 
@@ -64,7 +73,12 @@ def rmsprop(
 def adadelta(
     lr: Array | Schedule = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0
 ) -> Rule:
-    """θ ← θ − lr·Δ, Δ = √(d + eps)/√(v + eps)·g, where v and d average g² and Δ²  (Zeiler 2012)."""
+    """θ ← θ − lr·Δ, Δ = √(d + eps)/√(v + eps)·g, where v and d average g² and Δ²  (Zeiler 2012).
+
+    >>> path = gb.descend(gb.adadelta(lr=1.0), lambda x: 2 * x, 1.0, steps=3)
+    >>> [round(x, 3) for x in path]
+    [1.0, 0.997, 0.994, 0.99]
+    """
     check_fraction(rho=rho)
 
     def update(grads, state, params):

@@ -25,9 +25,9 @@ def as_torch(
     joint rule (:func:`gradbook.rules.clip_norm`) what belongs together is a group, and a parameter
     without gradient counts as one with gradient zero that is not moved.
 
+    >>> import torch
     >>> model = torch.nn.Linear(2, 1)
-    >>> from gradbook.rules import adam
-    >>> optimizer = as_torch(adam, model.parameters(), lr=0.01, eps=1e-6)
+    >>> optimizer = gb.as_torch(gb.adam, model.parameters(), lr=0.01, eps=1e-6)
     >>> optimizer.param_groups[0]["betas"]
     (0.9, 0.999)
     """

@@ -38,6 +38,12 @@ def shampoo(
     (Gupta et al. 2018).
 
     A full-matrix AdaGrad for the rows and one for the columns of every weight matrix G.
+
+    >>> import numpy as np
+    >>> start = np.diag([1.0, 100.0])
+    >>> end = gb.descend(gb.shampoo(lr=0.1), lambda W: W, start, steps=1)[1]
+    >>> (start - end).round(2).tolist()
+    [[0.1, 0.0], [0.0, 0.1]]
     """
     check_fraction(momentum=momentum)
     check_positive(eps=eps)
@@ -76,6 +82,11 @@ def orthogonalize(
     Singular values that are not tiny come to between 0.7 and 1.2; tiny ones grow, and 0 stays 0.
 
     The quintic Newton–Schulz iteration X ← aX + (bA + cA²)X, A = XXᵀ  (Jordan et al. 2024).
+
+    >>> import numpy as np
+    >>> O = gb.rules.orthogonalize(np.diag([1.0, 100.0]))
+    >>> bool((np.linalg.svd(O).S > 0.6).all())
+    True
     """
     a, b, c = coefficients
     tall = G.shape[-2] > G.shape[-1]
@@ -98,6 +109,12 @@ def muon(
     """θ ← θ − lr·(√max(1, rows/columns)·O + weight_decay·θ), O the orthogonalized momentum
 
     (Jordan et al. 2024; torch.optim.Muon, which computes O in bfloat16 and takes matrices only).
+
+    >>> import numpy as np
+    >>> start = np.diag([1.0, 100.0])
+    >>> end = gb.descend(gb.muon(lr=0.1, weight_decay=0.0), lambda W: W, start, steps=1)[1]
+    >>> (start - end).round(1).tolist()
+    [[0.1, 0.0], [0.0, 0.1]]
     """
     check_fraction(momentum=momentum)
     check_not_negative(weight_decay=weight_decay)
@@ -128,8 +145,7 @@ def schedule_free(
     No schedule and no horizon; the state is (t, z, x, the rule's), and x, the average, is the point
     to evaluate  (Defazio et al. 2024; β is ``momentum``).
 
-    >>> from gradbook.rules import schedule_free
-    >>> rule = schedule_free(lr=0.5)
+    >>> rule = gb.schedule_free(lr=0.5)
     >>> theta, state = 4.0, rule.init(4.0)
     >>> for _ in range(200):
     ...     update, state = rule.update(theta, state, theta)  # the gradient of θ²/2
@@ -165,6 +181,9 @@ def sam(grad: Function, rho: float = 0.05) -> Function:
 
     It stands beside the rules, because it needs a second gradient: ``descend(sgd(0.1), sam(grad),
     x0, 100)``.
+
+    >>> round(gb.sam(lambda x: 2 * x, rho=0.05)(1.0), 6)
+    2.1
     """
     check_not_negative(rho=rho)
 

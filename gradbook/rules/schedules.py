@@ -2,10 +2,6 @@
 
 Each schedule is ``name(lr, …) -> (t -> learning rate)``; names and arguments are
 torch.optim.lr_scheduler's where torch has the schedule.
-
->>> lr = warmup(cosine(0.1, T_max=10), steps=2)
->>> [round(lr(t), 4) for t in (0, 1, 2, 7, 12)]
-[0.05, 0.1, 0.1, 0.05, 0.0]
 """
 
 from __future__ import annotations
@@ -34,28 +30,53 @@ __all__ = [
 
 
 def constant(lr: float) -> Schedule:
-    """lr at every step."""
+    """lr at every step.
+
+    >>> lr = gb.constant(0.1)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.1, 0.1, 0.1, 0.1, 0.1]
+    """
     return lambda t: lr
 
 
 def step(lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
-    """lr · gamma^⌊t/step_size⌋  (torch's StepLR)."""
+    """lr · gamma^⌊t/step_size⌋  (torch's StepLR).
+
+    >>> lr = gb.step(0.1, step_size=2)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.1, 0.1, 0.01, 0.01, 0.001]
+    """
     check_whole(step_size=step_size)
     return lambda t: lr * gamma ** (t // step_size)
 
 
 def multistep(lr: float, milestones: Sequence[int], gamma: float = 0.1) -> Schedule:
-    """lr · gamma^(number of milestones reached)  (torch's MultiStepLR)."""
+    """lr · gamma^(number of milestones reached)  (torch's MultiStepLR).
+
+    >>> lr = gb.multistep(0.1, [1, 3])
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.1, 0.01, 0.01, 0.001, 0.001]
+    """
     return lambda t: lr * gamma ** sum(t >= m for m in milestones)
 
 
 def exponential(lr: float, gamma: float) -> Schedule:
-    """lr · gammaᵗ  (torch's ExponentialLR)."""
+    """lr · gammaᵗ  (torch's ExponentialLR).
+
+    >>> lr = gb.exponential(0.1, gamma=0.5)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.1, 0.05, 0.025, 0.0125, 0.0063]
+    """
     return lambda t: lr * gamma**t
 
 
 def polynomial(lr: float, total_iters: int, power: float = 1.0) -> Schedule:
-    """lr · (1 − t/total_iters)^power, then 0  (torch's PolynomialLR)."""
+    """lr · (1 − t/total_iters)^power, then 0  (torch's PolynomialLR).
+
+    >>> lr = gb.polynomial(0.1, total_iters=4)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.1, 0.075, 0.05, 0.025, 0.0]
+    """
     check_whole(total_iters=total_iters)
     return lambda t: lr * (1 - min(t, total_iters) / total_iters) ** power
 
@@ -63,7 +84,12 @@ def polynomial(lr: float, total_iters: int, power: float = 1.0) -> Schedule:
 def linear(
     lr: float, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
 ) -> Schedule:
-    """From lr·start_factor to lr·end_factor in total_iters steps, on a line  (torch's LinearLR)."""
+    """From lr·start_factor to lr·end_factor in total_iters steps, on a line  (torch's LinearLR).
+
+    >>> lr = gb.linear(0.1, total_iters=4)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.0333, 0.05, 0.0667, 0.0833, 0.1]
+    """
     check_whole(total_iters=total_iters)
     return lambda t: (
         lr * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)
@@ -75,6 +101,10 @@ def cosine(lr: float, T_max: int, eta_min: float = 0.0) -> Schedule:
     (Loshchilov & Hutter 2017; torch's CosineAnnealingLR).
 
     Periodic beyond T_max: a learning rate that shall stay low needs no more steps than T_max.
+
+    >>> lr = gb.cosine(0.1, T_max=4)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.1, 0.0854, 0.05, 0.0146, 0.0]
     """
     check_whole(T_max=T_max)
     return lambda t: eta_min + (lr - eta_min) * (1 + math.cos(math.pi * t / T_max)) / 2
@@ -84,6 +114,10 @@ def warm_restarts(lr: float, T_0: int, T_mult: int = 1, eta_min: float = 0.0) ->
     """Cosines of T_0, T_0·T_mult, T_0·T_mult², … steps  (SGDR.
 
     Torch's CosineAnnealingWarmRestarts).
+
+    >>> lr = gb.warm_restarts(0.1, T_0=2)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.1, 0.05, 0.1, 0.05, 0.1]
     """
     check_whole(T_0=T_0, T_mult=T_mult)
 
@@ -106,6 +140,10 @@ def one_cycle(
     """Up from max_lr/div_factor on a half cosine, then down to that over final_div_factor
 
     (Smith & Topin 2018; torch's OneCycleLR).
+
+    >>> lr = gb.one_cycle(0.1, total_steps=5)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.004, 0.095, 0.0611, 0.0188, 0.0]
     """
     check_whole(total_steps=total_steps)
     low, last = max_lr / div_factor, max_lr / div_factor / final_div_factor
@@ -130,7 +168,12 @@ def one_cycle(
 
 
 def inverse_sqrt(lr: float, warmup_steps: int) -> Schedule:
-    """lr·(t + 1)/warmup_steps up to lr, then lr·√(warmup_steps/(t + 1))  (Vaswani et al. 2017)."""
+    """lr·(t + 1)/warmup_steps up to lr, then lr·√(warmup_steps/(t + 1))  (Vaswani et al. 2017).
+
+    >>> lr = gb.inverse_sqrt(0.1, warmup_steps=2)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.05, 0.1, 0.0816, 0.0707, 0.0632]
+    """
     check_whole(warmup_steps=warmup_steps)
     return lambda t: lr * min((t + 1) / warmup_steps, (warmup_steps / (t + 1)) ** 0.5)
 
@@ -138,7 +181,12 @@ def inverse_sqrt(lr: float, warmup_steps: int) -> Schedule:
 def warmup_stable_decay(
     lr: float, warmup_steps: int, total_steps: int, decay_steps: int
 ) -> Schedule:
-    """Up on a line, level, and down to 0 on a line in the last decay_steps  (Hu et al. 2024)."""
+    """Up on a line, level, and down to 0 on a line in the last decay_steps  (Hu et al. 2024).
+
+    >>> lr = gb.warmup_stable_decay(0.1, warmup_steps=2, total_steps=5, decay_steps=2)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.05, 0.1, 0.1, 0.1, 0.05]
+    """
     check_whole(warmup_steps=warmup_steps, total_steps=total_steps, decay_steps=decay_steps)
     if warmup_steps + decay_steps > total_steps:
         raise ValueError(
@@ -153,6 +201,10 @@ def warmup_stable_decay(
 def warmup(schedule: Schedule, steps: int, start_factor: float = 0.0) -> Schedule:
     """Up on a line from start_factor·schedule(0), where step −1 would be, to schedule(0) at step
     steps − 1; then ``schedule`` from its step 0.
+
+    >>> lr = gb.warmup(gb.cosine(0.1, T_max=4), steps=2)
+    >>> [round(lr(t), 4) for t in range(5)]
+    [0.05, 0.1, 0.1, 0.0854, 0.05]
     """
     check_whole(steps=steps)
     share = 1 - start_factor
@@ -162,13 +214,11 @@ def warmup(schedule: Schedule, steps: int, start_factor: float = 0.0) -> Schedul
 
 
 class plateau:
-    """Multiply lr by ``factor`` when the loss has not improved for more than ``patience``
-    calls  (ReduceLROnPlateau).
+    """Multiply lr by ``factor`` after ``patience`` losses without gain  (ReduceLROnPlateau).
 
-    The one schedule with a memory: call :meth:`see` with every loss, and it gives the learning
-    rate.
+    The one schedule with a memory: call :meth:`see` with every loss, and it gives the next rate.
 
-    >>> lr = plateau(0.1, patience=1)
+    >>> lr = gb.plateau(0.1, patience=1)
     >>> [round(lr.see(loss), 3) for loss in (3.0, 2.0, 2.0, 2.0, 2.0)]
     [0.1, 0.1, 0.1, 0.01, 0.01]
     """
@@ -183,11 +233,8 @@ class plateau:
     ) -> None:
         if not 0 < factor < 1:
             raise ValueError(f"factor is {factor!r}; it must lie between 0 and 1")
-        self.lr = lr
-        self.factor = factor
-        self.patience = patience
-        self.threshold = threshold
-        self.min_lr = min_lr
+        self.lr, self.factor, self.patience = lr, factor, patience
+        self.threshold, self.min_lr = threshold, min_lr
         self.best, self.waited = math.inf, 0
 
     def see(self, loss: float) -> None:

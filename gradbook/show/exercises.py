@@ -11,7 +11,11 @@ __all__ = ["Reply", "check"]
 
 
 class Reply(NamedTuple):
-    """What :func:`check` says to an answer."""
+    """What :func:`check` says to an answer.
+
+    >>> gb.check("loss-of-linear-chain", "a word").right
+    False
+    """
 
     right: bool
     text: str
@@ -28,7 +32,7 @@ def check(name: str, answer: Any) -> Reply:
     Numbers count as equal within the exercise's ``rtol`` (2 % unless it says otherwise), words
     without regard to case and spaces.
 
-    >>> check("loss-of-linear-chain", ...)
+    >>> gb.check("loss-of-linear-chain", ...)
     ✗ No answer yet: put yours in place of the three dots.
     """
     with (files("gradbook.show") / "exercises.toml").open("rb") as file:

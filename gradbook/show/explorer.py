@@ -6,7 +6,6 @@ view does not use becomes a control: a slider for numbers, a choice for words.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import traitlets
 from .. import record
 from ..kinds import Function
 from . import plot
+from .page import static
 from .views import Heat, Lines, Path, View, draw, drawn, is_control
 
 if TYPE_CHECKING:
@@ -50,6 +50,16 @@ class Explorer(anywidget.AnyWidget):
     Every control is a trait: ``explorer.depth = 30`` moves the figure, and it can be observed and
     linked. On a page without kernel the figure is the same; without scripts it is a picture and the
     caption.
+
+    >>> import xarray as xr
+    >>> loss = xr.DataArray([[2.3, 0.1], [2.3, 2.2]], {"depth": [5, 30], "step": [0, 100]})
+    >>> view = gb.Lines("step", "loss")
+    >>> words = "With {depth} layers the loss is this."
+    >>> data = xr.Dataset({"loss": loss})
+    >>> e = gb.Explorer(data, view, name="losses", title="Loss", caption=words)
+    >>> e.depth = 30
+    >>> e.words()
+    'With 30 layers the loss is this.'
     """
 
     _esm = files("gradbook.show") / "explorer.mjs"
@@ -219,25 +229,15 @@ class Explorer(anywidget.AnyWidget):
         bundle, metadata = kernel if isinstance(kernel, tuple) else (kernel or {}, {})
         state = {"_spec": self._spec, "_data": self._data, **self.position()}
         words = self.words()
-        packed = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
-        packed = packed.replace("<", "\\u003c")  # no data can end the script
-        title = f'<p class="gb-title">{_escape(self._spec["title"])}</p>'
-        caption = f'<p class="gb-caption">{_escape(words)}</p>'
-        page = (
-            f'<div class="gb-explorer" id="{self._spec["name"]}">'
-            f'<div class="gb-still">{title}{self._picture().svg}{caption}</div>'
-            f'<script type="application/json">{packed}</script></div>'
-        )
+        page = static(self._spec["name"], self._spec["title"], words, self._picture().svg, state)
         return {**bundle, "text/html": page, "text/plain": f"Explorer: {words}"}, metadata
 
-
-def _escape(text):
-    """``text`` as HTML, with the w of σ_w below the line."""
-    return re.sub(r"_(\w)\b", r"<sub>\1</sub>", _plain(text))
-
-
-def _plain(text):
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    def __setattr__(self, name, value):
+        if not name.startswith("_") and name not in dir(self):
+            raise AttributeError(
+                f"this Explorer has no control {name!r}; its controls are {list(self._axes)}"
+            )
+        super().__setattr__(name, value)
 
 
 def _trait(values, start):

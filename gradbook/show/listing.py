@@ -22,8 +22,7 @@ class _Source(str):
 def source(*functions: Function) -> str:
     """The source of ``functions`` as text for display, without docstrings and types.
 
-    >>> from gradbook import theory
-    >>> source(theory.length_map)
+    >>> gb.source(gb.length_map)
     def length_map(q, activation, sigma_w, sigma_b=0.0):
         check(sigma_w, sigma_b, q)
         phi = find(activation)

@@ -22,7 +22,11 @@ from matplotlib.ticker import FuncFormatter
 
 __all__ = ["COLORS", "axes", "show", "Picture", "human"]
 
-# Okabe & Ito's palette: distinct for color-blind readers, visible on white and on black
+#: The color of a quantity or a name, the same in every chapter: Okabe & Ito's palette, distinct
+#: for color-blind readers, visible on white and on black.
+#:
+#: >>> gb.plot.COLORS["signal"]
+#: '#0077bb'
 COLORS = {
     "signal": "#0077bb",
     "example_grad_norm": "#d55e00",
@@ -69,8 +73,10 @@ STYLE = {
 def human(value: Any, digits: int = 3) -> str:
     """A number as people write it.
 
-    >>> human(0.23456), human(1.2e-7), human(30), human(float("inf")), human(7976.5, 1)
-    ('0.235', '1.2 × 10⁻⁷', '30', '∞', '8000')
+    >>> [gb.plot.human(v) for v in (0.23456, 1.2e-7, 30, float("inf"))]
+    ['0.235', '1.2 × 10⁻⁷', '30', '∞']
+    >>> gb.plot.human(7976.5, digits=1)
+    '8000'
     """
     if isinstance(value, str):
         return value
@@ -105,6 +111,10 @@ def axes(
     ``nrows`` one below the other.
 
     ``width`` and ``height`` are in inches; ``options`` go to ``Figure.subplots`` (sharey, …).
+
+    >>> fig, ax = gb.plot.axes(xlabel="layer", ylabel="|δ|", yscale="log")
+    >>> ax.get_yscale()
+    'log'
     """
     with matplotlib.rc_context(STYLE):
         fig = Figure(figsize=(width or (5.4 if ncols == 1 else 7.4), height), layout="constrained")
@@ -124,7 +134,12 @@ def axes(
 
 
 class Picture:
-    """A figure as SVG that takes the page's text color, with its text alternative."""
+    """A figure as SVG that takes the page's text color, with its text alternative.
+
+    >>> fig, ax = gb.plot.axes()
+    >>> gb.plot.Picture(fig, "Two axes without any curve").svg[:4]
+    '<svg'
+    """
 
     def __init__(self, fig: Figure, alt: str, caption: str = "") -> None:
         if len(alt.split()) < 5:
@@ -175,5 +190,10 @@ def show(fig: Figure, alt: str, caption: str = "") -> Picture:
     """The figure ``fig`` for display.  ``alt`` says in words what it shows.
 
     ``caption`` stands below it.
+
+    >>> fig, ax = gb.plot.axes(xlabel="step")
+    >>> lines = ax.plot([0, 1, 2], [1.0, 0.5, 0.25])
+    >>> gb.plot.show(fig, "A curve that halves at every step").alt
+    'A curve that halves at every step'
     """
     return Picture(fig, alt, caption)

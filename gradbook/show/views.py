@@ -1,5 +1,6 @@
 """The views of an Explorer: what each shows, and its picture for pages without scripts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -21,17 +22,25 @@ class Lines:
     ``lines[i]`` has the color of ``points[i]``.  Where the data hold ``NAME_low`` and
     ``NAME_high``, a bar joins them.  ``ylim`` fixes the range; without it the axis follows the
     data.
+
+    >>> gb.Lines("layer", points="signal", lines="signal_theory", yscale="log").points
+    ('signal',)
     """
 
     x: str
-    points: tuple[str, ...] = ()
-    lines: tuple[str, ...] = ()
+    points: str | Sequence[str] = ()
+    lines: str | Sequence[str] = ()
     xscale: str = "linear"
     yscale: str = "linear"
     xlabel: str = ""
     ylabel: str = ""
     ylim: tuple[float, float] | None = None
     kind: str = field(default="lines", init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("points", "lines"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,9 @@ class Path:
 
     ``contours``: two quantities along an axis of their own, the coordinates of curves of equal
     loss, NaN between them. ``key`` says what the points are.
+
+    >>> gb.Path("x", "y", xlim=(-2.0, 2.0), ylim=(-1.0, 3.0)).key
+    'the steps'
     """
 
     x: str
@@ -62,6 +74,9 @@ class Heat:
     A cell can be chosen.
 
     ``line``, if given, is a quantity over ``x`` alone and is drawn over the map as a y value.
+
+    >>> gb.Heat("sigma_w", "depth", "accuracy", limits=(0.0, 100.0)).value
+    'accuracy'
     """
 
     x: str

@@ -24,6 +24,7 @@ NUMBERS = ("sigma_w", "sigma_b", "lr", "seed")
 def several(value):
     """``value`` as a list: of one alone, or of a sequence.
 
+    >>> from gradbook.sweeps.grids import several
     >>> several(3), several(range(2)), several("relu")
     ([3], [0, 1], ['relu'])
     """

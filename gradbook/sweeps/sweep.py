@@ -89,6 +89,14 @@ def sweep(
     ``concurrent.futures.ProcessPoolExecutor().map``, or ``lambda f, xs: client.gather(client.map(f,
     xs))`` for Dask.  Interrupted (Ctrl-C), it warns and returns what is there; what is missing has
     a loss of NaN.
+
+    >>> names = ["tanh", "sigmoid"]
+    >>> data = gb.sweep(depth=[5, 30], activation=names, seed=range(3), progress=False)
+    >>> dict(data.signal.sizes)
+    {'activation': 2, 'depth': 2, 'seed': 3, 'step': 1, 'layer': 31}
+    >>> first = data.signal.sel(depth=30, layer=1).mean("seed").squeeze()
+    >>> bool(first.sel(activation="sigmoid") < 1e-6 * first.sel(activation="tanh"))
+    True
     """
     given = dict(
         activation=activation,
@@ -161,6 +169,9 @@ def side_by_side(train: Function, jobs: Sequence[Any]) -> Iterator[Any]:
     """``map``, but each core has a job of its own.
 
     Networks need not wait for each other at every product.
+
+    >>> list(gb.sweeps.side_by_side(lambda n: n**2, [1, 2, 3]))
+    [1, 4, 9]
     """
     threads, workers = torch.get_num_threads(), cores()
     if workers == 1 or len(jobs) == 1:

@@ -70,6 +70,12 @@ def draw_weights(
     """One (N, fan_in, fan_out) and one (N, 1, fan_out) for every layer.
 
     A seed's draws serve all its σ.
+
+    >>> import torch
+    >>> cpu, sizes = torch.device("cpu"), [(64, 16), (16, 10)]
+    >>> weights, biases = gb.sweeps.draw_weights("he", sizes, [0, 1], [1.0, 2.0], [0.0, 0.0], cpu)
+    >>> [tuple(W.shape) for W in weights]
+    [(2, 64, 16), (2, 16, 10)]
     """
     drawn = {seed: _draw(init, tuple(sizes), seed) for seed in set(seeds)}
     sigma_w, sigma_b = (
@@ -89,6 +95,9 @@ def batches(seeds: Sequence[int], examples: int, batch: int, steps: int) -> Iter
     """Rows of the training data, (N, batch) for every step.
 
     A stream of its own, so that depth does not change it.
+
+    >>> [rows.shape for rows in gb.sweeps.batches([0, 1, 2], examples=1000, batch=32, steps=2)]
+    [torch.Size([3, 32]), torch.Size([3, 32])]
     """
     streams = {seed: np.random.default_rng([seed, 1]) for seed in seeds}
     for start in range(0, steps, BLOCK):

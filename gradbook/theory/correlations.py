@@ -36,7 +36,8 @@ def correlation_map(
     Poole et al. 2016, eq. 5: c' = (σ_w² E[φ(u₁)φ(u₂)] + σ_b²) / q', where u₁ and u₂ have
     variance q and correlation c.
 
-    >>> round(correlation_map(0.0, "relu", 2**0.5, q=1.0) * math.pi, 6)  # 1/π of independent inputs
+    >>> import math
+    >>> round(gb.correlation_map(0.0, "relu", 2**0.5, q=1.0) * math.pi, 6)
     1.0
     """
     if not isinstance(c, Real) or not -1 <= c <= 1:
@@ -64,9 +65,9 @@ def fixed_correlation(
     NaN where every correlation stays as it is: in linear networks, and where q* = 0 makes them
     linear.
 
-    >>> fixed_correlation("tanh", 0.9, sigma_b=0.1)
+    >>> gb.fixed_correlation("tanh", 0.9, sigma_b=0.1)
     1.0
-    >>> round(fixed_correlation("tanh", 2.0, sigma_b=0.3), 3)
+    >>> round(gb.fixed_correlation("tanh", 2.0, sigma_b=0.3), 3)
     0.264
     """
     from scipy.optimize import brentq
@@ -100,7 +101,7 @@ def depth_scale(
     from c*, 1/|ln χ_{c*}|, χ_{c*} being the slope of the correlation map there.  inf on the edge of
     chaos.
 
-    >>> round(depth_scale("tanh", 0.9), 2), depth_scale("relu", 2**0.5)
+    >>> round(gb.depth_scale("tanh", 0.9), 2), gb.depth_scale("relu", 2**0.5)
     (4.75, inf)
     """
     if of not in ("gradient", "correlation"):

@@ -34,6 +34,10 @@ def _format(exponent_bits, fraction_bits, top=None):
     )
 
 
+#: Largest, smallest and next number of the formats of floating point.
+#:
+#: >>> gb.theory.FORMATS["float16"].max
+#: 65504.0
 FORMATS = {
     "float64": _format(11, 52),
     "float32": _format(8, 23),
@@ -57,7 +61,7 @@ def format_depth(
     largest of the format, or below half the smallest and so rounded to 0. inf where it survives for
     good.
 
-    >>> format_depth(0.25), format_depth(10.0, "float16")
+    >>> gb.format_depth(0.25), gb.format_depth(10.0, "float16")
     (74, 4)
     """
     if format not in FORMATS:

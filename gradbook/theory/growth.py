@@ -36,7 +36,7 @@ def residual_growth(
     At variance ``q``; for ReLU at any. The cross terms vanish, because a block's W has mean 0
     (Hanin & Rolnick 2018; Zhang et al. 2019).
 
-    >>> float(residual_growth("relu", 2**0.5).round(9))  # He's weights: 2 for every block
+    >>> float(gb.residual_growth("relu", 2**0.5).round(9))  # He's weights: 2 for every block
     2.0
     """
     return 1 + scale**2 * chi(activation, sigma_w, q=q)
@@ -50,7 +50,8 @@ def batch_norm_growth(activation: Activations | Activation) -> Array:
     For batches that are large and no longer alike (Yang et al. 2019): the numerator is the slope,
     the denominator what the division by the batch's deviation gives back.  At least 1 for every φ.
 
-    >>> float(batch_norm_growth("relu").round(6)) == round(math.pi / (math.pi - 1), 6)
+    >>> import math
+    >>> float(gb.batch_norm_growth("relu").round(6)) == round(math.pi / (math.pi - 1), 6)
     True
     """
     phi = find(activation)
@@ -65,7 +66,8 @@ def normalized_growth(normalization: Normalization, activation: Activations | Ac
     Batch: :func:`batch_norm_growth`.  Layer, group, RMS: E[φ'(u)²]/E[φ(u)²], u standard normal,
     since the mean over units is near 0 as it is.
 
-    >>> [round(float(normalized_growth(name, "relu")), 3) for name in ("layer", "batch")]
+    >>> growth = gb.theory.normalized_growth
+    >>> [round(float(growth(name, "relu")), 3) for name in ("layer", "batch")]
     [1.0, 1.467]
     """
     if normalization not in ("batch", "layer", "group", "RMS"):
@@ -85,6 +87,9 @@ def dropout_growth(
 ) -> Array:
     """χ₁ under dropout with probability ``p`` and outputs divided by 1 − p: that of σ_w/√(1 − p)
     (Schoenholz et al. 2017).
+
+    >>> float(gb.dropout_growth("relu", 1.0, p=0.5).round(9))
+    1.0
     """
     if not isinstance(p, Real) or not 0 <= p < 1:
         raise ValueError(f"p is {p!r}; the probability of being dropped is from 0 to less than 1")
@@ -99,7 +104,8 @@ def lyapunov_exponent(
     Linear: λ = ½[ln 2 + ψ(n/2) + ln(σ²/n)]  (Newman 1986).  ReLU: the same, averaged over the
     number K of active units, which is binomial(n, ½) given that it is not 0.
 
-    >>> round(math.exp(lyapunov_exponent(4, sigma=2)), 3)  # entries N(0, 1)
+    >>> import math
+    >>> round(math.exp(gb.lyapunov_exponent(4, sigma=2)), 3)  # entries N(0, 1)
     1.747
     """
     from scipy.special import digamma

@@ -27,7 +27,8 @@ __all__ = ["gaussian_mean", "length_map", "fixed_point", "chi", "edge_of_chaos"]
 def gaussian_mean(f: Function, q: Array) -> Array:
     """E[f(√q z)] for a standard normal z; ``q`` of any shape.
 
-    >>> float(gaussian_mean(np.square, 3.0).round(12))
+    >>> import numpy as np
+    >>> float(gb.theory.gaussian_mean(np.square, 3.0).round(12))
     3.0
     """
     z, w = nodes()
@@ -39,6 +40,9 @@ def length_map(
 ) -> Array:
     """The pre-activation variance one layer on: q' = σ_w² E[φ(√q z)²] + σ_b²
     (Poole et al. 2016).
+
+    >>> float(gb.length_map(3.0, "relu", 2**0.5).round(9))  # He's weights keep it
+    3.0
     """
     check(sigma_w, sigma_b, q)
     phi = find(activation)
@@ -57,7 +61,7 @@ def chi(
     At variance ``q``; without it, at the fixed point, where deep layers are (where that is 0 or
     ∞, at 1e-12 or 1e8, which is near enough).
 
-    >>> float(chi("tanh", 1.0).round(6)), float(chi("relu", 2**0.5).round(6))
+    >>> float(gb.chi("tanh", 1.0).round(6)), float(gb.chi("relu", 2**0.5).round(6))
     (1.0, 1.0)
     """
     phi = find(activation)
@@ -76,8 +80,10 @@ def fixed_point(
 
     0 where the signal dies out, inf where it grows without bound (below 1e-12 and above 1e12).
 
-    >>> round(fixed_point("tanh", 1.5), 6), fixed_point("tanh", 0.9), fixed_point("relu", 2.0)
-    (0.793354, 0.0, inf)
+    >>> round(gb.fixed_point("tanh", 1.5), 6)
+    0.793354
+    >>> gb.fixed_point("tanh", 0.9), gb.fixed_point("relu", 2.0)
+    (0.0, inf)
     """
     from scipy.optimize import brentq
 
@@ -105,7 +111,7 @@ def edge_of_chaos(activation: Activations | Activation, sigma_b: float = 0.0) ->
     """The smallest σ_w at which χ₁ = 1: below it gradients vanish, above it they explode
     (Schoenholz et al. 2017).
 
-    >>> round(edge_of_chaos("relu"), 6), round(edge_of_chaos("tanh", sigma_b=0.3), 3)
+    >>> round(gb.edge_of_chaos("relu"), 6), round(gb.edge_of_chaos("tanh", sigma_b=0.3), 3)
     (1.414214, 1.396)
     """
     from scipy.optimize import brentq

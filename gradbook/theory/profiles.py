@@ -34,7 +34,7 @@ def gradient_profile(
     square over the examples of |δ^l| and of |h^{l−1}||δ^l|, relative to layer L, where h⁰ is the
     input.
 
-    >>> [(signal, weight)] = gradient_profile([3], "linear", 0.5)
+    >>> [(signal, weight)] = gb.gradient_profile([3], "linear", 0.5)
     >>> signal.round(9).tolist()
     [0.25, 0.5, 1.0]
     """
@@ -80,6 +80,10 @@ def predicted_profiles(
     ``mean_square`` (examples,) or a number: of each example's features.  Returns ``signal`` and
     ``example_grad_norm`` over (activation, depth, sigma_w, layer), relative to the last hidden
     layer, NaN beyond it.
+
+    >>> profiles = gb.theory.predicted_profiles([3], ["linear"], [0.5])
+    >>> profiles.signal.values.ravel().round(9).tolist()
+    [0.25, 0.5, 1.0]
     """
     values = np.full((2, len(activation), len(depth), len(sigma_w), max(depth)), np.nan)
     for i, phi in enumerate(activation):

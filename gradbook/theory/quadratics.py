@@ -33,8 +33,10 @@ def convergence_rate(
     ``lr`` and ``curvature`` broadcast.  The rate of a whole quadratic is the largest over its
     eigenvalues.
 
-    >>> float(convergence_rate(0.1, 1.0).round(9)), float(convergence_rate(2.1, 1.0).round(9))
-    (0.9, 1.1)
+    >>> float(gb.convergence_rate(0.1, 1.0).round(9))
+    0.9
+    >>> float(gb.convergence_rate(2.1, 1.0).round(9))
+    1.1
     """
     if method == "gradient descent" or not momentum:
         _check(method, momentum, lr=lr, curvature=curvature)
@@ -59,9 +61,9 @@ def stability_limit(
     Gradient descent 2/L; heavy ball 2(1 + β)/L; Nesterov (2 + 2β)/((1 + 2β)L), which is below
     gradient descent's.
 
-    >>> stability_limit(10.0), stability_limit(10.0, 0.9)
+    >>> gb.stability_limit(10.0), gb.stability_limit(10.0, 0.9)
     (0.2, 0.38)
-    >>> round(stability_limit(10.0, 0.9, "nesterov"), 4)
+    >>> round(gb.stability_limit(10.0, 0.9, "nesterov"), 4)
     0.1357
     """
     _check(method, momentum, curvature=curvature)
@@ -78,7 +80,7 @@ def best_step(
     1)/(√κ + 1))², rate √momentum  (Polyak 1964).  Nesterov 4/(3L + μ), momentum (√(3κ + 1) −
     2)/(√(3κ + 1) + 2), rate 1 − 2/√(3κ + 1)  (Lessard et al. 2016).
 
-    >>> [round(v, 4) for v in best_step(1.0, 100.0, "heavy ball")]
+    >>> [round(v, 4) for v in gb.best_step(1.0, 100.0, "heavy ball")]
     [0.0331, 0.6694, 0.8182]
     """
     _check(method, 0.0, smallest=smallest, largest=largest)
@@ -105,7 +107,7 @@ def sgd_variance(
     lr·σ²/(λ(2 − lr·λ)), and with heavy-ball momentum lr·σ²(1 + β)/(λ(1 − β)(2(1 + β) − lr·λ)); inf
     at and above the stability limit.
 
-    >>> round(sgd_variance(0.1, 1.0, 1.0), 5)
+    >>> round(gb.sgd_variance(0.1, 1.0, 1.0), 5)
     0.05263
     """
     _check("heavy ball", momentum, lr=lr, curvature=curvature)

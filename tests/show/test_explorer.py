@@ -163,3 +163,10 @@ def test_sentences_with_undefined_values_are_left_out():
     assert made.words() == "The depth is 2."
     made.depth = 3
     assert made.words() == "The depth is 3. The rate is 0.7, of that kind."
+
+
+def test_a_misspelled_control_is_told_and_a_string_is_one_name():
+    e = explorer()
+    with pytest.raises(AttributeError, match="no control 'depht'; its controls are .*depth"):
+        e.depht = 10
+    assert gb.Lines("layer", "signal") == gb.Lines("layer", points=["signal"])
