@@ -107,8 +107,7 @@ CUDA = cuda-bindings cuda-pathfinder cuda-toolkit triton nvidia-cublas nvidia-cu
 # make repository URL=https://github.com/you/fork: the repository's address, wherever it stands
 repository: $(BIN)/ready
 	@test -n "$(URL)" || { echo "say which: make repository URL=https://github.com/OWNER/NAME"; exit 1; }
-	@old=$$($(BIN)/python -c 'import sys; sys.path.insert(0, "publish"); import notebooks; print(notebooks.repository())'); \
-	git grep -lF "$$old" | xargs sed -i "s|$$old|$(URL)|g"; echo "$$old → $(URL)"
+	@$(BIN)/python publish/repository.py "$(URL)"
 
 clean:
 	rm -rf _build build .venv .hypothesis .import_linter_cache *.egg-info

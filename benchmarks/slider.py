@@ -5,13 +5,17 @@ The time from an input event to the end of the frame's layout, over every positi
 
 import functools
 import http.server
-import shutil
+import sys
 import threading
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-SITE = Path(__file__).resolve().parent.parent / "_build/html"
+ROOT = Path(__file__).resolve().parent.parent
+SITE = ROOT / "_build/html"
+sys.path.insert(0, str(ROOT / "publish"))
+from chrome import chromium  # noqa: E402
+
 SCRIPT = """() => {
   const times = [];
   for (const input of document.querySelectorAll('.gb-explorer input[type=range]'))
@@ -38,10 +42,7 @@ pages = sorted(
     p for p in SITE.glob("chapters/*/*.html") if 'class="gb-explorer"' in p.read_text("utf-8")
 )
 with sync_playwright() as playwright:
-    browser = playwright.chromium.launch(
-        executable_path=shutil.which("chromium") or shutil.which("chromium-headless-shell"),
-        args=["--no-sandbox"],
-    )
+    browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
     print("| Explorer of | moves | median | 95th percentile |\n|---|---|---|---|")
     for path in pages:
         page = browser.new_page()

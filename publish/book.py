@@ -15,6 +15,7 @@ import notebooks
 import replicate
 import slides
 import yaml
+from chrome import NOT_FOUND, chromium
 from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -224,10 +225,10 @@ def run(solutions):
         sys.exit(f"The slides were not built:\n{(decks.stdout + decks.stderr)[-3000:]}")
     import pdf  # which imports this module
 
-    if pdf.chromium():
+    if chromium():
         pdf.print_chapters()
     else:
-        print(f"{pdf.NO_CHROMIUM}: chapters have no PDF.")
+        print(f"Chapters have no PDF: {NOT_FOUND}.")
     if failed:
         sys.exit(DIFFERENT)
 

@@ -15,12 +15,9 @@ import book
 import notebooks
 import pypdf
 import yaml
+from chrome import NOT_FOUND, chromium
 
 PDF = book.BUILD / "gradients-that-flow.pdf"
-NO_CHROMIUM = (
-    "No Chromium was found to print with: install it "
-    "(Debian: apt install chromium), or name it in CHROMIUM"
-)
 # ids are unique within a chapter only; what is not in the PDF is on the published site
 JOIN = """site => {
   const name = d => d.id.slice('document-chapters/'.length);
@@ -87,18 +84,6 @@ LEAD_OUT = """address => {
   for (const a of document.querySelectorAll('a[href]:not([href^="#"])'))
     a.href = new URL(a.getAttribute('href'), address).href;
 }"""
-
-
-def chromium():
-    """The browser that prints, None where there is none."""
-    names = (
-        os.environ.get("CHROMIUM", ""),
-        "chromium-headless-shell",
-        "chromium",
-        "chromium-browser",
-        "google-chrome",
-    )
-    return next(filter(None, (shutil.which(name) for name in names if name)), None)
 
 
 def published():
@@ -199,7 +184,7 @@ def check(pdf):
 
 if __name__ == "__main__":
     if not chromium():
-        sys.exit(NO_CHROMIUM)
+        sys.exit(f"The book was not printed: {NOT_FOUND}")
     print_pages([(one_page(), PDF, JOIN, published())])
     shutil.copy(PDF, book.BUILD / "html")
     offer(book.BUILD / "html/chapters/intro.html", f"../{PDF.name}")

@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from chrome import NOT_FOUND, chromium
 from hypothesis import settings
 
 # for the book; the package is tested with the seeds as they stand
@@ -39,20 +40,9 @@ settings.load_profile("book")
 def browser():
     from playwright.sync_api import sync_playwright
 
-    # the first starts three times as fast
-    names = [
-        os.environ.get("CHROMIUM", ""),
-        "chromium-headless-shell",
-        "chromium",
-        "chromium-browser",
-        "google-chrome",
-    ]
-    found = next(filter(None, (shutil.which(name) for name in names if name)), None)
+    found = chromium()
     if not found:
-        pytest.skip(
-            "no Chromium was found: install it (Debian: "
-            "apt install chromium) or name it in $CHROMIUM"
-        )
+        pytest.skip(NOT_FOUND)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
@@ -62,7 +52,8 @@ def browser():
 @pytest.fixture(scope="session")
 def tools():
     """The folder of Node's tools as explorer/package-lock.json names them, installed once."""
-    if not shutil.which("npm"):
+    npm = shutil.which("npm")  # npm.cmd on Windows
+    if not npm:
         pytest.skip("Node.js is not installed: the figures' script and the types are not checked")
     lock = (ROOT / "explorer/package-lock.json").read_bytes()
     folder = ROOT / "_build/tools" / hashlib.sha256(lock).hexdigest()[:12]
@@ -72,7 +63,7 @@ def tools():
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(ROOT / "explorer" / name, fresh)
         quiet = ("--no-audit", "--no-fund", "--silent")
-        subprocess.run(["npm", "ci", *quiet], cwd=fresh, check=True)
+        subprocess.run([npm, "ci", *quiet], cwd=fresh, check=True)
         try:
             fresh.rename(folder)
         except OSError:  # another process was first

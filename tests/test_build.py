@@ -11,10 +11,13 @@ import time
 from pathlib import Path
 
 import nbformat
+import notebooks
 import pytest
 from bs4 import BeautifulSoup
+from chrome import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
+OLD = notebooks.repository()
 
 
 @pytest.fixture
@@ -71,6 +74,11 @@ def sentence(run):
     return run.stderr.strip()
 
 
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGINT or SIGKILL to send")
+needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+
+
+@posix
 def test_an_interrupted_build_resumes(small, tmp_path):
     ran, wait = tmp_path / "ran", tmp_path / "wait"
     wait.touch()
@@ -119,6 +127,7 @@ def test_a_variable_that_is_no_number_stops_before_anything_is_executed(small, v
     assert not (root / "_build").exists()
 
 
+@posix
 def test_a_killed_kernel(small):
     root = small(fine=["1 + 1"], killed=["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"])
     said = sentence(build(root))
@@ -172,7 +181,10 @@ def test_cells_that_come_out_differently(small):
 def with_mounts(commands):
     """What to put before a command so that ``commands`` mount something that it alone sees."""
     before = ["unshare", "-rm", "sh", "-ec", f'{commands}; exec "$@"', "sh"]
-    if subprocess.run([*before, "true"], capture_output=True).returncode:
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*before, "true"], capture_output=True).returncode
+    ):
         pytest.skip(
             "unshare and mount are not allowed here: no small disk and no read-only one can be made"
         )
@@ -201,6 +213,7 @@ def test_a_checkout_that_cannot_be_written(small):
     )
 
 
+@needs_make
 def test_a_checkout_that_cannot_be_written_has_no_environment_either(tmp_path):
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
@@ -214,6 +227,7 @@ def test_a_checkout_that_cannot_be_written_has_no_environment_either(tmp_path):
     )
 
 
+@needs_make
 @pytest.mark.parametrize("target", ["book", "serve", "pdf", "bench", "test"])
 def test_what_a_student_may_see_is_kept_by_every_later_command(tmp_path, target):
     shutil.copy(ROOT / "Makefile", tmp_path)
@@ -230,6 +244,38 @@ def test_what_a_student_may_see_is_kept_by_every_later_command(tmp_path, target)
     assert "publish/book.py no" in said()
 
 
+def test_a_browser_is_found_where_macos_and_windows_keep_it(tmp_path, monkeypatch):
+    mac = tmp_path / "Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+    windows = tmp_path / "Program Files/Microsoft/Edge/Application/msedge.exe"
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    for path, root in ((mac, tmp_path), (windows, tmp_path / "elsewhere")):
+        monkeypatch.setenv("PROGRAMFILES", str(tmp_path / "Program Files"))
+        path.parent.mkdir(parents=True)
+        assert chromium(root) is None
+        path.touch(0o755)
+        assert chromium(root) == str(path)
+
+
+def test_another_address_takes_the_place_of_the_repositorys_everywhere(tmp_path):
+    git = lambda *a: subprocess.run(["git", *a], cwd=tmp_path, capture_output=True, text=True)
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout
+    for name in listed.split("\n"):
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    assert git("init", "-q").returncode == git("add", ".").returncode == 0
+    new = "https://github.com/somebody/a-fork"
+    run = subprocess.run(
+        [sys.executable, tmp_path / "publish/repository.py", new], capture_output=True, text=True
+    )
+    assert run.returncode == 0 and run.stdout.endswith(f"{OLD} → {new}\n"), run.stderr
+    assert not git("grep", "-lF", OLD).stdout
+    assert not git("grep", "-lF", "gradients-that-flow." + "github.io").stdout
+    for name in ("README.md", "gradbook/measure/findings.py", "pyproject.toml"):
+        assert "somebody" in (tmp_path / name).read_text("utf-8")
+
+
 def test_no_browser_to_print_with(tmp_path):
     run = subprocess.run(
         [sys.executable, ROOT / "publish/pdf.py"],
@@ -238,7 +284,7 @@ def test_no_browser_to_print_with(tmp_path):
         text=True,
     )
     assert (
-        sentence(run) == "No Chromium was found to print with: install it "
+        sentence(run) == "The book was not printed: no Chromium was found: install it "
         "(Debian: apt install chromium), or name it in CHROMIUM"
     )
 
