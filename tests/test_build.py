@@ -260,6 +260,8 @@ def test_a_browser_is_found_where_macos_and_windows_keep_it(tmp_path, monkeypatc
 def test_another_address_takes_the_place_of_the_repositorys_everywhere(tmp_path):
     git = lambda *a: subprocess.run(["git", *a], cwd=tmp_path, capture_output=True, text=True)
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout
+    if not listed:
+        pytest.skip("this is no git checkout, whose files make repository goes through")
     for name in listed.split("\n"):
         if (ROOT / name).is_file():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

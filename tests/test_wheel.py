@@ -1,5 +1,6 @@
 """What people install: a wheel, made from the source distribution, used far from this checkout."""
 
+import re
 import shutil
 import site
 import subprocess
@@ -71,3 +72,21 @@ def test_an_installed_wheel_works(made):
     run = subprocess.run([python, "-c", USE], cwd=made, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split("\n")[:2] == ["healthy", "True True"] and "No answer yet" in run.stdout
+
+
+@pytest.mark.parametrize(
+    "script", ["gradbook/show/explorer.mjs", "gradbook/show/explorer.js", "assets/static/search.js"]
+)
+def test_a_script_carries_the_notices_of_what_is_bundled_in_it(script):
+    entry = {"explorer.mjs": "explorer.mjs", "explorer.js": "page.mjs", "search.js": "search.mjs"}
+    waiting, packages = [ROOT / "explorer/src" / entry[Path(script).name]], set()
+    while waiting:
+        source = waiting.pop()
+        for name in re.findall(r"^import .*?from '(.*?)'", source.read_text("utf-8"), re.M | re.S):
+            if name.startswith("."):
+                waiting.append(source.parent / name)
+            else:
+                packages.add(name)
+    notices = (ROOT / script).read_text("utf-8").partition("*/")[0]
+    assert packages and "permission notice" in notices
+    assert all(re.search(rf"^{name}: Copyright ", notices, re.M) for name in packages)

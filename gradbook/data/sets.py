@@ -111,6 +111,7 @@ def mnist() -> Classification:
     Raises RuntimeError without scikit-learn, or without network and a copy from before.
 
     >>> gb.mnist().x_train.shape  # doctest: +SKIP
+    (60000, 784)
     """
     try:
         from sklearn.datasets import fetch_openml

@@ -214,7 +214,7 @@ def warmup(schedule: Schedule, steps: int, start_factor: float = 0.0) -> Schedul
 
 
 class plateau:
-    """Multiply lr by ``factor`` after ``patience`` losses without gain  (ReduceLROnPlateau).
+    """lr·factor after more than ``patience`` losses without gain  (torch's ReduceLROnPlateau).
 
     The one schedule with a memory: call :meth:`see` with every loss, and it gives the next rate.
 

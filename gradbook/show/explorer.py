@@ -233,7 +233,7 @@ class Explorer(anywidget.AnyWidget):
         return {**bundle, "text/html": page, "text/plain": f"Explorer: {words}"}, metadata
 
     def __setattr__(self, name, value):
-        if not name.startswith("_") and name not in dir(self):
+        if not name.startswith("_") and not hasattr(self, name):
             raise AttributeError(
                 f"this Explorer has no control {name!r}; its controls are {list(self._axes)}"
             )

@@ -37,6 +37,7 @@ def correlation_map(
     variance q and correlation c.
 
     >>> import math
+    >>> # 1/π of independent inputs
     >>> round(gb.correlation_map(0.0, "relu", 2**0.5, q=1.0) * math.pi, 6)
     1.0
     """
