@@ -15,7 +15,7 @@ NBVAL = --nbval-current-env --nbval-cell-timeout=300
 # the build ran the notebooks as this machine adds, and its texts are compared; the tests run them elsewhere (a variant of make replicate)
 ELSEWHERE = ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell GRADBOOK_SEED_OFFSET=99991 GRADBOOK_NUDGE=2
 
-.PHONY: book instructor student pdf slides serve test test-gpu test-hosts replicate bench explorer format sync outputs lock repository clean
+.PHONY: book instructor student student-archive pdf release slides serve test test-gpu test-hosts replicate bench explorer format sync outputs lock repository clean
 
 book: $(BIN)/ready
 	@$(BIN)/python publish/book.py $(SOLUTIONS)
@@ -29,6 +29,7 @@ $(BIN)/ready: requirements.lock pyproject.toml
 	$(BIN)/pip install $(QUIET) --no-compile $(TORCH)
 	$(BIN)/pip install $(QUIET) --no-compile --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install $(QUIET) --no-deps --no-build-isolation --editable .
+	@mkdir -p .venv/etc/jupyter && cp publish/jupyter_nbconvert_config.json .venv/etc/jupyter
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # on all cores, where pip uses one
 	@touch $@
 
@@ -38,10 +39,18 @@ instructor:
 student:
 	@$(MAKE) --no-print-directory book SOLUTIONS=no
 
+# chapters, package and Binder's files for a class, without any answer: make student-archive URL=https://github.com/you/class
+student-archive: $(BIN)/ready
+	@$(BIN)/python publish/student.py "$(URL)"
+
 # the book on paper, without solutions, as one PDF, which the front page then offers
 pdf: $(BIN)/ready
 	@$(SITE)
 	@$(BIN)/python publish/pdf.py
+
+# what the workflow publishes for a tag: wheel, sdist, offline site, PDF, the class's copy
+release: pdf
+	@$(BIN)/python publish/release.py $(TAG)
 
 # the decks of teaching/slides alone, into the built site
 slides: $(BIN)/ready

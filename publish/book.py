@@ -171,8 +171,8 @@ def run(solutions):
         "the site's own code is new: every page is written",
     )
     if (mark := BUILD / "solutions").exists() and mark.read_text() != solutions:
-        shutil.rmtree(BUILD / "html", ignore_errors=True)
-        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+        for folder in ("html", *pages):
+            shutil.rmtree(BUILD / folder, ignore_errors=True)
     mark.write_text(solutions)
     subprocess.run(
         [sys.executable, __file__, solutions, "execute"],
@@ -206,8 +206,13 @@ def run(solutions):
             f"The book was not built. {why or 'See the messages above'}. "
             f"The whole log is in {(BUILD / 'build.log').relative_to(ROOT)}."
         )
+    without = (
+        ""
+        if solutions == "yes"
+        else " without solutions, lesson plans and speaker notes (make student)"
+    )
     print(
-        f"The site is in {(BUILD / 'html').relative_to(ROOT)}: "
+        f"The site{without} is in {(BUILD / 'html').relative_to(ROOT)}: "
         f"open {BUILD / 'html' / 'index.html'}, or run `make serve`.",
         flush=True,
     )

@@ -129,7 +129,7 @@ def totals(claims):
         + "."
         for i, s in enumerate(sources)
     )
-    return plot.show(fig, alt)._repr_mimebundle_()["text/html"]
+    return f'<figure class="gb-figure">{plot.show(fig, alt).svg}</figure>'
 
 
 def table(claims):
@@ -223,7 +223,7 @@ def without_thebe(app, config):
 def without_links_to_solutions(app, docname, source):
     """In the build for students the solutions and the lesson plans do not exist."""
     if os.environ.get("GRADBOOK_SOLUTIONS") == "no":
-        source[0] = re.sub(r"\[([^][\"\n]*)\]\((?:\.\./)+teaching/[^)]*\)", r"\1", source[0])
+        source[0] = notebooks.without_solutions(source[0])
 
 
 def name_cells(app, doctree):
@@ -237,6 +237,15 @@ def name_cells(app, doctree):
     for container in doctree.findall(nodes.container):
         if container.get("nb_element") == "cell_code" and "cell_index" in container:
             container["ids"] = [ids[container["cell_index"]]]
+
+
+def inline_pictures(app, doctree):
+    """What a notebook carries as an image takes the page's colors and typeface here."""
+    from gradbook import plot
+
+    for raw in doctree.findall(nodes.raw):
+        if raw["format"] == "html":
+            raw.children = [nodes.Text(plot.inline(raw.astext()))]
 
 
 def note_what_differs(app, doctree):
@@ -287,11 +296,12 @@ def link_to_slides(app, doctree, docname):
         and Path(notebooks.ROOT, "teaching/slides", f"{docname.split('/')[-1]}.md").exists()
     ):
         address = f"{'../' * docname.count('/')}slides/{docname.split('/')[-1]}.html"
+        notes = "" if os.environ.get("GRADBOOK_SOLUTIONS") == "no" else ", with speaker notes"
         box.append(
             nodes.raw(
                 "",
                 f'<p><strong>Slides</strong> <a href="{address}">a '
-                f"talk on this chapter</a>, with speaker notes.</p>",
+                f"talk on this chapter</a>{notes}.</p>",
                 format="html",
             )
         )
@@ -388,6 +398,7 @@ def setup(app):
     app.connect("source-read", without_links_to_solutions)
     app.connect("doctree-read", name_cells)
     app.connect("doctree-read", note_what_differs)
+    app.connect("doctree-read", inline_pictures)
     app.connect("autodoc-process-docstring", bars_are_bars)
     app.connect("autodoc-skip-member", elsewhere_or_a_field)
     app.connect("doctree-resolved", show_explorers)

@@ -47,6 +47,12 @@ def repository():
     return yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"]
 
 
+def without_solutions(text):
+    """A page for students, who have no solutions and lesson plans: it does not speak of them."""
+    text = re.sub(r" The \[solutions\]\([^)]*\) are on a page of their own\.", "", text)
+    return re.sub(r"\[([^][\"\n]*)\]\((?:\.\./)+teaching/[^)]*\)", r"\1", text)
+
+
 def claims():
     """The claims, as a list of dictionaries."""
     return yaml.safe_load((ROOT / "chapters/claims.yml").read_text("utf-8"))

@@ -69,8 +69,12 @@ class CellDirective(SphinxDirective):
         self.failed = notebooks.error_of(cell)
         if "code" in self.options:
             return [nodes.literal_block("", self.pick(cell.source), language="python")]
+        from gradbook import plot  # which asks the environment for the offset of the seeds
+
         outputs = cell.get("outputs", [])
-        html = [o.data["text/html"] for o in outputs if "text/html" in o.get("data", {})]
+        html = [
+            plot.inline(o.data["text/html"]) for o in outputs if "text/html" in o.get("data", {})
+        ]
         text = "".join(
             o.text if o.output_type == "stream" else o.data["text/plain"]
             for o in outputs
@@ -114,6 +118,16 @@ def lead_back(app, doctree):
             f"chapter</a> has the code, the proofs and the exercises.</p>"
         )
         doctree.next_node(nodes.title).parent.insert(1, nodes.raw("", link, format="html"))
+
+
+def without_notes(app, doctree):
+    """What only a teacher should say is not in the build for students."""
+    from sphinx_revealjs._ext.notes import revealjs_notes
+
+    mark = BUILD / "solutions"
+    if mark.exists() and mark.read_text() == "no":
+        for note in list(doctree.findall(revealjs_notes)):
+            note.parent.remove(note)
 
 
 def close_sections(app, pagename, templatename, context, doctree):
@@ -171,6 +185,7 @@ def main():
 def setup(app):
     app.add_directive("cell", CellDirective)
     app.connect("doctree-read", lead_back)
+    app.connect("doctree-read", without_notes)
     app.connect("html-page-context", close_sections)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

@@ -2,15 +2,19 @@
 are missing.
 """
 
+import contextlib
 import functools
 import gzip
 import hashlib
 import http.server
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -69,6 +73,36 @@ def tools():
         except OSError:  # another process was first
             shutil.rmtree(fresh)
     return folder / "node_modules"
+
+
+@contextlib.contextmanager
+def server(folder, python, arguments, ready="api/status"):
+    """A notebook server in ``folder``, which nobody has trusted yet; its address."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    environment = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+    }
+    process = subprocess.Popen(
+        [python, "-m", *arguments, f"--port={port}"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    home = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{home}/{ready}", timeout=2).close()
+            break
+        except OSError:
+            time.sleep(0.5)
+    yield home
+    process.terminate()
+    process.wait(20)
 
 
 @pytest.fixture(scope="session")

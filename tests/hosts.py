@@ -1,16 +1,18 @@
-"""The hosts that are not ours: Binder's files step by step, Colab's versions, the classic Notebook
-(make test-hosts).
+"""The hosts that are not ours: Binder's files step by step, Colab's versions, the classic Notebook,
+Voilà, and the lowest and the newest versions that pyproject.toml allows (make test-hosts).
 
-``python tests/hosts.py [binder] [colab] [classic] [--python PYTHON] [--torch VERSION]``: each in a
-new environment.  ``--torch`` takes another PyTorch where Colab's own cannot be had.
+``python tests/hosts.py [HOST …] [--python PYTHON] [--torch VERSION]``: each in a new environment.
+``--torch`` takes another PyTorch where a host's own cannot be had.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -126,19 +128,56 @@ def classic(folder, python, torch):
     )
 
 
+def voila(folder, python, torch):
+    """A notebook with two linked Explorers as an application, driven by a browser."""
+    made = environment(folder / "env", python)
+    pip(made, "install", "torch==" + (torch or "2.13.0"), "voila", ROOT)
+    print("Voilà:", pip(made, "freeze", "--all").partition("voila==")[2].split()[0])
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", "tests/test_kernel.py", "-k", "voila"],
+        cwd=ROOT,
+        env=os.environ | {"GRADBOOK_VOILA": str(made)},
+        check=True,
+    )
+
+
+def lowest(folder, python, torch):
+    """The package's tests with the lowest version of everything that it needs."""
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    least = [line.replace(">=", "==") for line in needed]
+    if torch:
+        least = [f"torch=={torch}" if line.startswith("torch=") else line for line in least]
+    package_tests(folder, python, least)
+
+
+def newest(folder, python, torch):
+    """The package's tests with whatever is newest today."""
+    package_tests(folder, python, [f"torch=={torch}"] if torch else ["torch"])
+
+
+def package_tests(folder, python, versions):
+    made = environment(folder / "env", python)
+    tools = ["pytest", "pytest-xdist", "hypothesis", "nbval", "playwright"]
+    tools += ["scikit-learn", "schedulefree", "distributed"]
+    pip(made, "install", *versions, ROOT, *tools)
+    listed = pip(made, "freeze")
+    print(", ".join(sorted(line for line in listed.split() if NEEDED.match(line))))
+    rooms = [f"tests/{room.name}" for room in (ROOT / "gradbook").iterdir() if room.is_dir()]
+    rooms = [room for room in rooms if (ROOT / room).exists()]
+    # what other versions say to each other is not ours
+    command = [made, "-m", "pytest", "-q", "-rs", "-n", "2", "-p", "no:warnings", *rooms]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
+
+
+NEEDED = re.compile("(anywidget|ipywidgets|matplotlib|numpy|scipy|torch|tqdm|xarray)==")
+HOSTS = {f.__name__: f for f in (binder, colab, classic, voila, lowest, newest)}
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "hosts",
-        nargs="*",
-        choices=["binder", "colab", "classic", []],
-        default=["binder", "colab", "classic"],
-    )
+    parser.add_argument("hosts", nargs="*", choices=[*HOSTS, []], default=[*HOSTS])
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--torch")
     given = parser.parse_args()
     for host in given.hosts:
         with tempfile.TemporaryDirectory() as folder:
-            {"binder": binder, "colab": colab, "classic": classic}[host](
-                Path(folder), given.python, given.torch
-            )
+            HOSTS[host](Path(folder), given.python, given.torch)

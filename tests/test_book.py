@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import agree
@@ -190,8 +191,6 @@ def test_every_chapter_is_in_the_table_of_contents_and_has_solutions():
 
 
 def test_every_exercise_is_asked_and_solved():
-    import tomllib
-
     exercises = tomllib.loads((ROOT / "gradbook/show/exercises.toml").read_text("utf-8"))
     asked = "".join(p.read_text("utf-8") for p in CHAPTERS)
     solved = "".join(p.read_text("utf-8") for p in (ROOT / "teaching/solutions").glob("*.ipynb"))
@@ -222,3 +221,34 @@ def test_bundles_are_small():
 
     for name in ("gradbook/show/explorer.mjs", "gradbook/show/explorer.js"):
         assert len(gzip.compress((ROOT / name).read_bytes())) < 40_000
+
+
+def test_every_page_names_the_same_pythons():
+    """The README's, run.md's, the workflow's and pyproject's; 3.14 is said either way."""
+    named = "3.11, 3.12 or 3.13"
+    for page in ("README.md", "chapters/run.md"):
+        text = (ROOT / page).read_text("utf-8")
+        assert named in text and "3.14" in text, page
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text("utf-8"))
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == re.findall(r"3\.\d+", named)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["requires-python"] == ">=3.11"
+
+
+@pytest.mark.parametrize("page", ["README.md", "chapters/api.md", "teaching/lessons/hosting.md"])
+def test_who_installs_is_warned_of_gigabytes(page):
+    text = (ROOT / page).read_text("utf-8")
+    assert "gigabytes of CUDA" in text and "https://download.pytorch.org/whl/cpu" in text
+
+
+def test_a_reader_finds_the_site_and_the_clone_line_first():
+    head = (ROOT / "README.md").read_text("utf-8")[:2500]
+    address = notebooks.repository()
+    owner, name = address.split("/")[-2:]
+    assert f"https://{owner}.github.io/{name}/" in head and f"git clone {address}" in head
+    assert "not published yet" in head
+
+
+def test_git_leaves_line_endings_alone():
+    """Windows' git would otherwise write others into the figures' script, which a test compares."""
+    assert "* text=auto eol=lf" in (ROOT / ".gitattributes").read_text("utf-8").splitlines()

@@ -7,14 +7,12 @@ makes it and names its Python in $GRADBOOK_CLASSIC.
 """
 
 import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 
 import nbformat
 import pytest
+
+from conftest import server
 
 CELLS = [
     """
@@ -77,30 +75,8 @@ def host(request, tmp_path):
         "language": "python",
     }
     nbformat.write(notebook, tmp_path / "test.ipynb")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    environment = os.environ | {
-        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
-        "JUPYTER_DATA_DIR": str(tmp_path / "data"),
-        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
-    }
-    server = subprocess.Popen(
-        [python, "-m", *arguments, f"--port={port}"],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status", timeout=2).close()
-            break
-        except OSError:
-            time.sleep(0.5)
-    yield f"http://127.0.0.1:{port}/{address}", cells
-    server.terminate()
-    server.wait(20)
+    with server(tmp_path, python, arguments) as home:
+        yield f"{home}/{address}", cells
 
 
 def test_explorer_with_a_kernel(visit, host):
@@ -141,3 +117,31 @@ def test_explorer_with_a_kernel(visit, host):
     )
     assert page.get_by_text("depth is 3").count() == 1
     assert not [c for c in page.complaints if "gb" in c.lower() or "anywidget" in c.lower()]
+
+
+VOILA = (
+    CELLS[0]
+    + """
+second = gb.Explorer(rates([2, 10, 20], ["a", "b"]), gb.Lines(x="step", points=("loss",)),
+                     name="other", title="Linked", caption="Second: at depth {depth} it is {rate}.")
+import ipywidgets, traitlets
+traitlets.link((explorer, "depth"), (second, "depth"))
+ipywidgets.VBox([explorer, second])"""
+)
+
+
+def test_voila_shows_two_linked_explorers(visit, tmp_path):
+    python = os.environ.get("GRADBOOK_VOILA")
+    if not python:
+        pytest.skip("Voilà needs an environment of its own: make test-hosts")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(VOILA)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, tmp_path / "app.ipynb")
+    with server(tmp_path, python, ["voila", "app.ipynb", "--no-browser"], "") as home:
+        page = visit(home)
+        captions = page.locator(".gb-live .gb-caption")
+        captions.nth(1).wait_for(timeout=60_000)
+        slider = page.locator(".gb-controls input[type=range]").nth(1)
+        slider.press("ArrowRight")
+        page.get_by_text("Second: at depth 10 it is 1.").wait_for(timeout=20_000)
+        page.get_by_text("At depth 10 the rate is 1, kind a.").wait_for(timeout=20_000)

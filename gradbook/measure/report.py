@@ -136,7 +136,7 @@ class Report:
             moving = run_explorer(self.data)._repr_mimebundle_()[0]["text/html"]
             script = f"<script>{(room / 'explorer.js').read_text('utf-8')}</script>"
         style = STYLE + (room / "explorer.css").read_text("utf-8")
-        text = (
+        text = plot.inline(
             '<!doctype html><html lang="en"><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width"><title>Gradients</title>'
             f"<style>{style}</style><main><h1>Gradients, layer by layer</h1>{self._figure()}"

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import xarray as xr
-from tqdm.auto import tqdm
 
 from ..kinds import Function
+from ..progress import bar
 from ..record import describe
 from .layers import check_model, untouched
 
@@ -71,7 +71,7 @@ def lr_range(
     )
     rates, losses = np.geomspace(low, high, steps), []
     try:
-        for lr in tqdm(rates, desc="lr_range", leave=False, delay=1, disable=not progress):
+        for lr in bar(rates, "lr_range", quiet=not progress):
             for group in optimizer.param_groups:
                 group["lr"] = float(lr)
             optimizer.zero_grad()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import tomllib
+import zlib
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -35,8 +37,7 @@ def check(name: str, answer: Any) -> Reply:
     >>> gb.check("loss-of-linear-chain", ...)
     ✗ No answer yet: put yours in place of the three dots.
     """
-    with (files("gradbook.show") / "exercises.toml").open("rb") as file:
-        exercises = tomllib.load(file)
+    exercises = _exercises()
     if name not in exercises:
         raise ValueError(f"exercise {name!r} does not exist; choose from {', '.join(exercises)}")
     exercise = exercises[name]
@@ -68,3 +69,11 @@ def check(name: str, answer: Any) -> Reply:
         if same(mistake["answer"]):
             return Reply(False, mistake["reply"])
     return Reply(False, exercise["otherwise"])
+
+
+def _exercises():
+    """exercises.toml, which a class gets packed, so that nobody reads an answer by accident."""
+    found = tomllib.loads((files("gradbook.show") / "exercises.toml").read_text("utf-8"))
+    if "packed" not in found:
+        return found
+    return tomllib.loads(zlib.decompress(base64.b85decode(found["packed"])).decode())

@@ -20,7 +20,7 @@ import traitlets
 from .. import record
 from ..kinds import Function
 from . import plot
-from .page import static
+from .page import pictures_in_boxes, static
 from .views import Heat, Lines, Path, View, draw, drawn, is_control
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ class Explorer(anywidget.AnyWidget):
         )
         super().__init__(_spec=spec, _data=self._pack(self._grid), **start)
         self.observe(self._follow, names=list(self._axes))
+        pictures_in_boxes()
 
     def _pack(self, data):
         """The data as JSON.
@@ -229,7 +230,9 @@ class Explorer(anywidget.AnyWidget):
         bundle, metadata = kernel if isinstance(kernel, tuple) else (kernel or {}, {})
         state = {"_spec": self._spec, "_data": self._data, **self.position()}
         words = self.words()
-        page = static(self._spec["name"], self._spec["title"], words, self._picture().svg, state)
+        page = static(
+            self._spec["name"], self._spec["title"], words, self._picture().image(), state
+        )
         return {**bundle, "text/html": page, "text/plain": f"Explorer: {words}"}, metadata
 
     def __setattr__(self, name, value):

@@ -7,6 +7,7 @@ Measurements are points, theory is a line, and a thing keeps its color from chap
 
 from __future__ import annotations
 
+import base64
 import html
 import io
 import itertools
@@ -20,7 +21,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
-__all__ = ["COLORS", "axes", "show", "Picture", "human"]
+__all__ = ["COLORS", "axes", "show", "inline", "Picture", "human"]
 
 #: The color of a quantity or a name, the same in every chapter: Okabe & Ito's palette, distinct
 #: for color-blind readers, visible on white and on black.
@@ -45,6 +46,12 @@ COLORS = {
     "exploding": "#d55e00",
 }
 INK = "#010203"  # stands for the page's own text color
+# where SVG is an image, it cannot see the page's colors: it brings paper and ink for light and dark
+CARD = (
+    "<style>svg{background:#fff;color:#222;font-family:sans-serif!important}"
+    "@media(prefers-color-scheme:dark){svg{background:#14181e;color:#ced6dd}}</style>"
+)
+DATA = "data:image/svg+xml;base64,"
 _numbers = itertools.count()
 
 STYLE = {
@@ -168,22 +175,51 @@ class Picture:
             r'<tspan dy="3" font-size="75%">\1</tspan><tspan dy="-3">&#8203;</tspan>',
             svg,
         )
-        width = float(re.search(r'width="([\d.]+)pt"', svg)[1])
+        self.width: int = round(1.45 * float(re.search(r'width="([\d.]+)pt"', svg)[1]))
         svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
         label = html.escape(self.alt, quote=True)
         self.svg: str = svg.replace(
             "<svg ",
             f'<svg role="img" aria-label="{label}" '
-            f'style="width:100%;max-width:{1.45 * width:.0f}px;height:auto;font-family:inherit" ',
+            f'style="width:100%;max-width:{self.width}px;height:auto;font-family:inherit" ',
             1,
         )
+
+    def image(self) -> str:
+        """The picture as HTML that every host shows, also one that strips SVG, styles and scripts
+        from notebooks that it does not trust.
+
+        >>> fig, ax = gb.plot.axes()
+        >>> gb.plot.Picture(fig, "Two axes without any curve").image()[:16]
+        '<img width="564"'
+        """
+        card = re.sub(r"(<svg[^>]*>)", rf"\1{CARD}", self.svg, count=1)
+        source = DATA + base64.b64encode(card.encode()).decode()
+        label = html.escape(self.alt, quote=True)
+        return f'<img width="{self.width}" alt="{label}" style="max-width:100%" src="{source}">'
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
         return {
-            "text/html": f'<figure class="gb-figure">{self.svg}{caption}</figure>',
+            "text/html": f'<figure class="gb-figure">{self.image()}{caption}</figure>',
             "text/plain": f"Figure: {self.alt}",
         }
+
+
+def inline(page: str) -> str:
+    """``page`` with the SVG itself in place of the images of :meth:`Picture.image`: it takes the
+    page's colors and typeface.
+
+    >>> fig, ax = gb.plot.axes()
+    >>> picture = gb.plot.Picture(fig, "Two axes without any curve")
+    >>> gb.plot.inline(picture.image()) == picture.svg
+    True
+    """
+    return re.sub(
+        rf'<img [^>]*src="{re.escape(DATA)}([^"]*)">',
+        lambda found: base64.b64decode(found[1]).decode().replace(CARD, ""),
+        page,
+    )
 
 
 def show(fig: Figure, alt: str, caption: str = "") -> Picture:

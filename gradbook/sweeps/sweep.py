@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import xarray as xr
-from tqdm.auto import tqdm
 
 from .. import nets, rules
 from ..checks import check_whole
 from ..data.sets import Classification, digits
 from ..devices import device as find_device
 from ..kinds import Function, Names, Numbers, Whole
+from ..progress import bar
 from ..record import describe
 from .grids import Results, axis, jobs_of, name_of
 from .training import train
@@ -136,13 +136,9 @@ def sweep(
     results = Results(
         [*axes], [len(axis) for axis in axes.values()], len(kept), max(axes["depth"]) + 1
     )
-    # tqdm itself overlooks it in notebooks
-    quiet = not progress or bool(os.environ.get("TQDM_DISABLE"))
     try:
         done = map(on_data, [job for _, job in jobs])
-        for (place, _), found in zip(
-            jobs, tqdm(done, total=len(jobs), desc="sweep", leave=False, delay=1, disable=quiet)
-        ):
+        for (place, _), found in zip(jobs, bar(done, "sweep", len(jobs), quiet=not progress)):
             results.put(place, found)
     except KeyboardInterrupt:
         if not results.count:

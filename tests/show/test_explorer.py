@@ -102,7 +102,7 @@ def test_page_holds_picture_words_and_data():
     xr.testing.assert_allclose(
         record.unpack(state["_data"]), small().assign(over=small().over.astype(float)), rtol=1e-4
     )
-    picture = ET.fromstring(re.search(r"<svg.*?</svg>", page, re.S)[0])
+    picture = ET.fromstring(re.search(r"<svg.*?</svg>", gb.plot.inline(page), re.S)[0])
     assert picture.get("role") == "img" and "At depth 2 the rate" in page
     assert picture.get("aria-label") == "step. training loss: 1 at 0 to 3 at 2."
 
@@ -125,7 +125,7 @@ def test_heat_map():
     )
     assert (
         made.words() == "At 1 and 1 accuracy is 0.1."
-        and "<svg" in made._repr_mimebundle_()[0]["text/html"]
+        and "<img" in made._repr_mimebundle_()[0]["text/html"]
     )
 
 

@@ -1,7 +1,9 @@
 """Figures with words, and numbers as people write them."""
 
+import base64
 import math
 import re
+import xml.etree.ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -20,13 +22,23 @@ def test_pictures_take_the_pages_color_and_share_no_ids():
     fig, ax = plot.axes(ncols=2, ylabel="σ_w", sharey=True)
     ax[0].plot([1, 2], [3, 4], "o", label="a")
     ax[0].legend()
-    pages = [
-        plot.show(fig, "Two points rise from three to four.")._repr_mimebundle_()["text/html"]
-        for _ in range(2)
-    ]
+    pages = [plot.show(fig, "Two points rise from three to four.").svg for _ in range(2)]
     ids = [id for page in pages for id in re.findall(r' id="([^"]+)"', page)]
     assert len(ids) == len(set(ids)) and "currentColor" in pages[0] and "#000000" not in pages[0]
     assert "alt" not in pages[0] and 'aria-label="Two points rise from three to four."' in pages[0]
+
+
+def test_an_image_is_the_picture_and_needs_nothing_around_it():
+    fig, ax = plot.axes(ylabel="σ_w")
+    made = plot.show(fig, "Two axes & <nothing> between them.", "Below")
+    page = made._repr_mimebundle_()["text/html"]
+    assert 'alt="Two axes &amp; &lt;nothing&gt; between them."' in page and "<svg" not in page
+    assert (
+        plot.inline(page)
+        == f'<figure class="gb-figure">{made.svg}<figcaption>Below</figcaption></figure>'
+    )
+    source = base64.b64decode(re.search(r'base64,([^"]*)"', page)[1]).decode()
+    assert ET.fromstring(source).tag.endswith("svg") and "prefers-color-scheme" in source
 
 
 @pytest.mark.parametrize(
