@@ -150,13 +150,17 @@ def table(claims):
     for c in claims:
         decided = c["verdict"] != "undecided"
         place = f"{c['chapter']}.html#{c['cell']}" if decided else ""
-        note = f" <em>Overturned: {escape(c['overturns'])}.</em>" if "overturns" in c else ""
+        note = (
+            f" <em>Overturned: {escape(c['overturns'].rstrip('.'))}.</em>"
+            if "overturns" in c
+            else ""
+        )
         count = notebooks.repeated(c, replication) if decided else None
         held = " <br>held in {} of {} variants".format(*count) if count else ""
         printed = f" <code>{escape(c['figure'])}</code>" if c.get("figure") else ""
         says = (
-            f'{typeset_text(c["correct"])}{note} <a href="{place}">The '
-            f"cell</a>{' printed:' if printed else ''}{printed}"
+            f'{typeset_text(c["correct"])}{note} <em>See</em> <a href="{place}">'
+            f"{escape(notebooks.where(c))}</a>{', which printed:' if printed else '.'}{printed}"
             if decided
             else f"{escape(chapter_name(c['chapter']).capitalize())}."
         )

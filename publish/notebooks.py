@@ -89,35 +89,37 @@ def repeated(claim, found):
 
 
 def claims_table(chapter):
-    """The Markdown of one chapter's section "What people say"."""
+    """The Markdown of one chapter's section "What people say": the statements that many people
+    hold. The claims page has all.
+    """
     rows = [
         "## What people say",
         "",
-        "The syllabus of this book comes from five tutorials "
-        "in Chinese, numbered 000 to 004. This is what they say "
-        "about the subject of this chapter, and what the cells "
-        "above found. *Overturned* marks a verdict of ours "
-        "that the experiment changed.",
+        "Statements like these stand in many tutorials. We put them to the test; the link in each "
+        "row leads to the experiment. [All claims that we tested](../claims.md) have a page of "
+        "their own.",
         "",
-        "| where | the claim | verdict | what the experiment says |",
-        "|---|---|---|---|",
+        "| people say | verdict | what the experiment says |",
+        "|---|---|---|",
     ]
     for c in claims():
-        if c["chapter"] == chapter and c["verdict"] != "undecided":
-            note = f" *Overturned: {c['overturns']}.*" if "overturns" in c else ""
-            rows.append(
-                " | ".join(
-                    text.replace("|", r"\|")  # a bar would end the entry
-                    for text in (
-                        f"{c['source']} §{c['section']}",
-                        c["claim"],
-                        VERDICTS[c["verdict"]],
-                        f"{c['correct']}{note} "
-                        f'<a href="#{c["cell"]}" title="{c["id"]}">the cell</a>',
-                    )
-                ).join(("| ", " |"))
-            )
+        if c["chapter"] == chapter and c.get("held"):
+            link = f'<a href="#{c["cell"]}" title="{c["id"]}">{where(c)}</a>'
+            said = (c["claim"], VERDICTS[c["verdict"]], f"{c['correct']} *See* {link}.")
+            # a bar would end the entry
+            rows.append(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in said)} |")
     return "\n".join(rows).replace("σ_w²", "$\\sigma_w^2$").replace("σ_w", "$\\sigma_w$")
+
+
+def where(claim):
+    """What the reader finds at the cell that decides a claim: its section's headline."""
+    headline = ""
+    for cell in cells_of(claim["chapter"]):
+        if cell.cell_type == "markdown":
+            headline = ([headline] + re.findall(r"^#+ (.+)$", cell.source, re.M))[-1]
+        if cell.id == claim["cell"]:
+            return headline
+    raise ValueError(f"{claim['id']}: {claim['chapter']} has no cell {claim['cell']!r}")
 
 
 def title(path):

@@ -39,6 +39,11 @@ python -m venv .venv
 On Windows, `.venv\\Scripts` for `.venv/bin`. Exercises answer in the notebook.
 """
 
+UNPACK = """import base64, zlib
+
+exec(zlib.decompress(base64.b85decode('{}')).decode())
+"""
+
 
 def main(url, target=STUDENT):
     """Write the folder ``target`` and, beside it, the same as a zip file."""
@@ -53,7 +58,8 @@ def main(url, target=STUDENT):
     for page in [*target.glob("chapters/**/*.ipynb"), *target.glob("chapters/*.md")]:
         text = without_solutions(page.read_text("utf-8"))
         page.write_text(relinked(text, page.parent, target), "utf-8")
-    seal(target / "gradbook/show/exercises.toml")
+    seal(target / "gradbook/show/exercises.toml", "packed = '{}'\n")
+    seal(target / "gradbook/show/code_exercises.py", UNPACK)
     if url:
         for path in filter(Path.is_file, target.rglob("*")):
             data = path.read_bytes()
@@ -73,10 +79,10 @@ def relinked(text, folder, target):
     return re.sub(r"\]\(([^)\s:#]+)(?=[)#\s])", link, text)
 
 
-def seal(path):
+def seal(path, form):
     """Pack the answers: gb.check reads them, and nobody else by accident."""
     packed = base64.b85encode(zlib.compress(path.read_bytes(), 9)).decode()
-    path.write_text(f"packed = '{packed}'\n", "utf-8")
+    path.write_text(form.format(packed), "utf-8")
 
 
 if __name__ == "__main__":

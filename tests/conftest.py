@@ -100,9 +100,11 @@ def server(folder, python, arguments, ready="api/status"):
             break
         except OSError:
             time.sleep(0.5)
-    yield home
-    process.terminate()
-    process.wait(20)
+    try:
+        yield home
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 @pytest.fixture(scope="session")

@@ -162,10 +162,9 @@ def package_tests(folder, python, versions):
     pip(made, "install", *versions, ROOT, *tools)
     listed = pip(made, "freeze")
     print(", ".join(sorted(line for line in listed.split() if NEEDED.match(line))))
-    rooms = [f"tests/{room.name}" for room in (ROOT / "gradbook").iterdir() if room.is_dir()]
-    rooms = [room for room in rooms if (ROOT / room).exists()]
+    rooms = [str(path.parent) for path in ROOT.glob("tests/*/test_*.py")]
     # what other versions say to each other is not ours
-    command = [made, "-m", "pytest", "-q", "-rs", "-n", "2", "-p", "no:warnings", *rooms]
+    command = [made, "-m", "pytest", "-q", "-rs", "-n", "2", "-p", "no:warnings", *{*rooms}]
     subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
 
 

@@ -139,7 +139,7 @@ def test_voila_shows_two_linked_explorers(visit, tmp_path):
     nbformat.write(notebook, tmp_path / "app.ipynb")
     with server(tmp_path, python, ["voila", "app.ipynb", "--no-browser"], "") as home:
         page = visit(home)
-        captions = page.locator(".gb-live .gb-caption")
+        captions = page.locator(".gb-caption")
         captions.nth(1).wait_for(timeout=60_000)
         slider = page.locator(".gb-controls input[type=range]").nth(1)
         slider.press("ArrowRight")

@@ -61,6 +61,12 @@ def test_no_reply_to_an_exercise_can_be_read(everything):
     assert sum(words(reply) in chapters for reply in replies) < 3
 
 
+def test_no_answer_in_code_can_be_read(everything):
+    lines = (ROOT / "gradbook/show/code_exercises.py").read_text("utf-8").splitlines()
+    answers = [words(line) for line in lines if "lambda" in line or "tanh(z)" in line]
+    assert len(answers) > 9 and [line for line in answers if line in everything] == []
+
+
 @pytest.mark.parametrize("source", ["solutions/*.ipynb", "lessons/*.md", "slides/*.md"])
 def test_nothing_that_is_for_teachers_can_be_read(everything, source):
     """Lines of a solution, a plan, a deck; those that a chapter has too are the chapter's."""
@@ -103,14 +109,17 @@ def test_it_is_installed_from_the_class_and_not_from_the_book(archive):
 
 
 def test_exercises_answer_and_the_package_builds(archive, tmp_path):
-    use = (
-        "import gradbook as gb; print(gb.__file__); print(gb.check('loss-of-linear-chain', 0.8913))"
-    )
+    use = """
+import gradbook as gb
+print(gb.__file__)
+print(gb.check("loss-of-linear-chain", 0.8913))
+print(gb.check("chi-of-leaky-relu", lambda a, sigma_w: sigma_w**2 / 2).text)
+"""
     run = subprocess.run(
         [sys.executable, "-c", use], cwd=archive, capture_output=True, text=True, check=True
     )
-    file, reply = run.stdout.splitlines()
-    assert Path(file).is_relative_to(archive) and reply.startswith("✓")
+    file, reply, mistake = run.stdout.splitlines()
+    assert Path(file).is_relative_to(archive) and reply.startswith("✓") and "ReLU's" in mistake
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "-w", tmp_path, archive], check=True, capture_output=True)
     assert len([*tmp_path.glob("gradbook-*.whl")]) == 1

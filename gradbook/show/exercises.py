@@ -9,6 +9,8 @@ import zlib
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from .code_exercises import EXERCISES, verdict
+
 __all__ = ["Reply", "check"]
 
 
@@ -32,7 +34,8 @@ def check(name: str, answer: Any) -> Reply:
     Right, a mistake that is often made, or neither.
 
     Numbers count as equal within the exercise's ``rtol`` (2 % unless it says otherwise), words
-    without regard to case and spaces.
+    without regard to case and spaces. Where the exercise asks for code, ``answer`` is a function,
+    which is tried on examples.
 
     >>> gb.check("loss-of-linear-chain", ...)
     ✗ No answer yet: put yours in place of the three dots.
@@ -43,6 +46,8 @@ def check(name: str, answer: Any) -> Reply:
     exercise = exercises[name]
     if answer is ...:
         return Reply(False, "No answer yet: put yours in place of the three dots.")
+    if name in EXERCISES:
+        return _reply_to_code(name, exercise, answer)
     numeric = not isinstance(exercise["answer"], str)
     answer = answer.item() if getattr(answer, "size", 0) == 1 else answer  # an array with one entry
     try:
@@ -69,6 +74,15 @@ def check(name: str, answer: Any) -> Reply:
         if same(mistake["answer"]):
             return Reply(False, mistake["reply"])
     return Reply(False, exercise["otherwise"])
+
+
+def _reply_to_code(name: str, exercise: dict[str, Any], answer: Any) -> Reply:
+    if not callable(answer):
+        return Reply(False, f"The answer is a function; {answer!r} is not.")
+    found = verdict(EXERCISES[name], answer)
+    replies = {mistake["like"]: mistake["reply"] for mistake in exercise["mistakes"]}
+    texts = {"right": exercise["right"], "otherwise": exercise["otherwise"], **replies}
+    return Reply(found == "right", texts.get(found, found))
 
 
 def _exercises():

@@ -1,8 +1,14 @@
 """Exercises that answer."""
 
+import tomllib
+from importlib.resources import files
+
+import numpy as np
 import pytest
+import torch
 
 import gradbook as gb
+from gradbook.show.code_exercises import EXERCISES
 
 
 def test_exercises_answer_mistakes_too():
@@ -13,3 +19,46 @@ def test_exercises_answer_mistakes_too():
     assert not gb.check("layers-to-a-million", 3).right
     with pytest.raises(ValueError, match="choose from loss-of-linear-chain"):
         gb.check("nothing", 1)
+
+
+def back(delta, W, z):
+    """By torch's autograd, which is what the answer is held against."""
+    z = torch.tensor(z, requires_grad=True)
+    (found,) = torch.autograd.grad(torch.tanh(z) @ torch.tensor(W), z, torch.tensor(delta))
+    return found.numpy()
+
+
+def by_sampling(slope, sigma_w, q):
+    z = np.random.default_rng(1).normal(0, q**0.5, 200_000)
+    return sigma_w**2 * (slope(z) ** 2).mean()
+
+
+def gain(a, sigma_w):
+    return sigma_w**2 / torch.nn.init.calculate_gain("leaky_relu", a) ** 2
+
+
+@pytest.mark.parametrize(
+    "name, answer",
+    [("backward-bug", back), ("chi-by-sampling", by_sampling), ("chi-of-leaky-relu", gain)],
+)
+def test_code_is_compared_with_what_others_compute(name, answer):
+    assert gb.check(name, answer).right
+
+
+def test_every_mistake_in_code_has_its_own_reply():
+    replies = tomllib.loads((files("gradbook.show") / "exercises.toml").read_text("utf-8"))
+    for name, exercise in EXERCISES.items():
+        listed = [mistake["like"] for mistake in replies[name]["mistakes"]]
+        assert listed == list(exercise.mistakes)
+        for mistake, function in exercise.mistakes.items():
+            said = gb.check(name, function)
+            wanted = next(m["reply"] for m in replies[name]["mistakes"] if m["like"] == mistake)
+            assert not said.right and said.text == wanted, (name, mistake)
+
+
+def test_code_that_cannot_be_tried_is_told_why():
+    assert "No answer yet" in gb.check("backward-bug", lambda delta, W, z: ...).text
+    assert "raised ValueError" in gb.check("backward-bug", lambda delta, W, z: delta @ W).text
+    assert "returned the shape (4, 2)" in gb.check("backward-bug", lambda d, W, z: d).text
+    assert "The answer is a function" in gb.check("backward-bug", 3).text
+    assert "average" in gb.check("chi-by-sampling", lambda slope, sigma_w, q: 7.0).text

@@ -1,0 +1,105 @@
+"""Exercises whose answer is a function: on what it is tried, and with what it is compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..nets.activations import activation
+from ..theory.meanfield import gaussian_mean
+
+__all__ = ["EXERCISES", "verdict"]
+
+
+@dataclass(frozen=True)
+class CodeExercise:
+    """``wanted`` does what is asked for; each of ``mistakes`` what is often written instead.
+
+    Both are called, like the reader's function, with every tuple of ``tries``.
+    """
+
+    tries: list[tuple]
+    wanted: Callable
+    mistakes: dict[str, Callable]
+    rtol: float = 1e-6
+
+
+def verdict(exercise: CodeExercise, answer: Callable) -> str:
+    """What :data:`EXERCISES` calls this answer: right, a mistake's name, or otherwise; or why it
+    could not be tried.
+    """
+    found = []
+    for arguments in exercise.tries:
+        try:
+            found.append(answer(*arguments))
+        except Exception as error:
+            return f"Your function raised {type(error).__name__}: {error}"
+    if any(value is ... for value in found):
+        return "No answer yet: put yours in place of the three dots."
+    wanted = [exercise.wanted(*arguments) for arguments in exercise.tries]
+    for value, right in zip(found, wanted):
+        if np.shape(value) != np.shape(right):
+            return (
+                f"Your function returned the shape {np.shape(value)}; {np.shape(right)} is right."
+            )
+    for name, function in {"right": exercise.wanted, **exercise.mistakes}.items():
+        if _agree(found, [function(*arguments) for arguments in exercise.tries], exercise.rtol):
+            return name
+    return "otherwise"
+
+
+def _agree(found, expected, rtol):
+    return all(np.allclose(a, b, rtol=rtol, atol=1e-9) for a, b in zip(found, expected))
+
+
+def _layers():
+    """Batches of δ, W and z as they meet in one backward step, of unlike sizes."""
+    rng = np.random.default_rng(0)
+    return [
+        (rng.normal(size=(4, m)), rng.normal(size=(n, m)), rng.normal(size=(4, n)))
+        for n, m in ((3, 2), (5, 5))
+    ]
+
+
+def _back_through_tanh(delta, W, z):
+    return delta @ W.T * (1 - np.tanh(z) ** 2)
+
+
+def _chi(slope, sigma_w, q):
+    return sigma_w**2 * gaussian_mean(lambda z: slope(z) ** 2, q)
+
+
+SLOPES = [(activation(name).slope, w, q) for name, w, q in (("tanh", 1.5, 0.6), ("gelu", 2.0, 3.0))]
+
+EXERCISES = {
+    "backward-bug": CodeExercise(
+        _layers(), _back_through_tanh, {"slope-of-h": lambda d, W, z: d @ W.T * (1 - z**2)}
+    ),
+    "chi-by-sampling": CodeExercise(
+        SLOPES,
+        _chi,
+        {
+            "square-of-the-mean": lambda s, w, q: w**2 * gaussian_mean(s, q) ** 2,
+            "no-square": lambda s, w, q: w**2 * gaussian_mean(s, q),
+            "no-weights": lambda s, w, q: _chi(s, 1.0, q),
+            "sigma-not-squared": lambda s, w, q: w * _chi(s, 1.0, q),
+            "variance-for-deviation": lambda s, w, q: _chi(s, w, q * q),
+            "unit-variance": lambda s, w, q: _chi(s, w, 1.0),
+            "factor-of-the-signal": lambda s, w, q: math.sqrt(_chi(s, w, q)),
+        },
+        rtol=0.03,
+    ),
+    "chi-of-leaky-relu": CodeExercise(
+        [(0.0, 1.0), (0.2, 1.5), (1.0, 0.7)],
+        lambda a, sigma_w: sigma_w**2 * (1 + a**2) / 2,
+        {
+            "relu": lambda a, sigma_w: sigma_w**2 / 2,
+            "mean-of-slopes": lambda a, sigma_w: sigma_w**2 * ((1 + a) / 2) ** 2,
+            "slopes-not-squared": lambda a, sigma_w: sigma_w**2 * (1 + a) / 2,
+            "factor-of-the-signal": lambda a, sigma_w: sigma_w * math.sqrt((1 + a**2) / 2),
+        },
+    ),
+}
