@@ -131,7 +131,7 @@ def classic(folder, python, torch):
 def voila(folder, python, torch):
     """A notebook with two linked Explorers as an application, driven by a browser."""
     made = environment(folder / "env", python)
-    pip(made, "install", "torch==" + (torch or "2.13.0"), "voila", ROOT)
+    pip(made, "install", "torch==" + (torch or "2.13.0"), "voila", "ipykernel", ROOT)
     print("Voilà:", pip(made, "freeze", "--all").partition("voila==")[2].split()[0])
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rs", "tests/test_kernel.py", "-k", "voila"],
@@ -164,7 +164,19 @@ def package_tests(folder, python, versions):
     print(", ".join(sorted(line for line in listed.split() if NEEDED.match(line))))
     rooms = [str(path.parent) for path in ROOT.glob("tests/*/test_*.py")]
     # what other versions say to each other is not ours
-    command = [made, "-m", "pytest", "-q", "-rs", "-n", "2", "-p", "no:warnings", *{*rooms}]
+    command = [
+        made,
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        "-n",
+        "2",
+        "-o",
+        "filterwarnings=default",
+        "--disable-warnings",
+        *{*rooms},
+    ]
     subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
 
 

@@ -198,6 +198,22 @@ def test_every_exercise_is_asked_and_solved():
         assert f'gb.check(\\"{name}\\"' in asked and f'gb.check(\\"{name}\\"' in solved, name
 
 
+QUESTION = re.compile(r'<details name="(q-[a-z-]+)"><summary>(.+)</summary>\n\n(.+)\n\n</details>')
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_every_option_of_a_question_replies_and_one_is_right(path):
+    asked = {}
+    for cell in nbformat.read(path, 4).cells:
+        found = QUESTION.findall(cell.source) if cell.cell_type == "markdown" else []
+        assert len(found) == cell.source.count('<details name="'), cell.id
+        for name, option, reply in found:
+            assert reply.startswith(("✓ ", "✗ ")) and len(reply.split()) > 4, (name, option)
+            asked.setdefault(name, []).append(reply[0])
+    for name, marks in asked.items():
+        assert 3 <= len(marks) <= 4 and marks.count("✓") == 1, name
+
+
 def test_imports_keep_their_layers():
     run = subprocess.run(
         [Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True

@@ -4,9 +4,21 @@ It shows numbers, and computes none.
 """
 
 from . import plot
+from .diagrams import network, spread
 from .exercises import Reply, check
 from .explorer import Explorer
 from .listing import source
 from .views import Heat, Lines, Path
 
-__all__ = ["Explorer", "Lines", "Path", "Heat", "plot", "check", "Reply", "source"]
+__all__ = [
+    "Explorer",
+    "Lines",
+    "Path",
+    "Heat",
+    "plot",
+    "network",
+    "spread",
+    "check",
+    "Reply",
+    "source",
+]

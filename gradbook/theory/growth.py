@@ -101,7 +101,7 @@ def lyapunov_exponent(
 ) -> float:
     """Typical growth per layer of ln|h| in a network of n×n Gaussian matrices of variance σ²/n.
 
-    Linear: λ = ½[ln 2 + ψ(n/2) + ln(σ²/n)]  (Newman 1986).  ReLU: the same, averaged over the
+    Linear: Λ = ½[ln 2 + ψ(n/2) + ln(σ²/n)]  (Newman 1986).  ReLU: the same, averaged over the
     number K of active units, which is binomial(n, ½) given that it is not 0.
 
     >>> import math

@@ -1,0 +1,99 @@
+"""Pictures that several chapters draw: a network, and how numbers are spread in its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..kinds import Array
+from . import plot
+
+__all__ = ["network", "spread"]
+
+
+def network(
+    sizes: Sequence[int],
+    labels: Sequence[str],
+    forward: str = "",
+    backward: str = "",
+    strength: Sequence[float] | None = None,
+) -> Figure:
+    """A fully connected network as dots and lines; the data go to the right.
+
+    - ``sizes``: dots drawn in each layer; ``labels``: one below each.
+    - ``forward``, ``backward``: words on the arrows above and below.
+    - ``strength``: between 0 and 1, how thick each arrow back is, one for each step.
+
+    >>> fig = gb.show.network([3, 4, 2], ["x", "h", "logits"])
+    >>> len(fig.axes)
+    1
+    """
+    if len(labels) != len(sizes):
+        raise ValueError(f"there are {len(sizes)} sizes and {len(labels)} labels; give one to each")
+    fig, ax = plot.axes(width=7.0, height=2.5)
+    ax.set_axis_off()
+    steps = len(sizes) - 1
+    heights = [np.arange(n) - (n - 1) / 2 for n in sizes]
+    top = max(sizes) / 2 + 0.6
+    for k in range(steps):
+        for a in heights[k]:
+            ax.plot([k, k + 1], np.stack([np.full(sizes[k + 1], a), heights[k + 1]]), **THIN)
+    for k, ys in enumerate(heights):
+        ax.plot([k] * len(ys), ys, "o", color=plot.COLORS["signal"], ms=8)
+        ax.text(k, -top - 1.3, labels[k], ha="center", va="top", fontsize=10)
+    for k in range(steps):
+        _arrow(ax, k + 0.08, k + 0.92, top, 1.0, "signal")
+        share = strength[k] if strength is not None else 1.0
+        _arrow(ax, k + 0.92, k + 0.08, -top, share, "grad_norm")
+    for y, words, color in ((top, forward, "signal"), (-top, backward, "grad_norm")):
+        ax.text(
+            steps / 2,
+            y + (0.35 if y > 0 else -0.35),
+            words,
+            ha="center",
+            va="bottom" if y > 0 else "top",
+            color=plot.COLORS[color],
+        )
+    ax.set(xlim=(-0.5, steps + 0.5), ylim=(-top - 2.1, top + 1.1))
+    return fig
+
+
+THIN: dict[str, Any] = dict(color=plot.INK, lw=0.5, alpha=0.25, zorder=0)
+
+
+def _arrow(ax, start, end, y, share, color):
+    style = dict(arrowstyle="-|>", lw=0.6 + 3 * share, alpha=0.25 + 0.75 * share, shrinkA=0)
+    ax.annotate("", (end, y), (start, y), arrowprops=style | {"color": plot.COLORS[color]})
+
+
+def spread(ax: Axes, layers: Mapping[int, Array], color: str, label: str, bins: Array) -> None:
+    """On ``ax``: a histogram of the numbers of each layer, one above the other.
+
+    ``layers`` goes from a layer's number to its values, ``bins`` are the edges of the histograms.
+
+    >>> import numpy as np
+    >>> fig, ax = gb.plot.axes()
+    >>> rng = np.random.default_rng(0)
+    >>> gb.show.spread(ax, {1: rng.normal(size=99)}, "#0077bb", "z", np.linspace(-3, 3, 20))
+    >>> [text.get_text() for text in ax.get_yticklabels()]
+    ['1']
+    """
+    for height, values in enumerate(layers.values()):
+        counts, _ = np.histogram(np.ravel(values), bins)
+        shape = height + 0.85 * counts / max(counts.max(), 1)
+        ax.fill_between(
+            bins[:-1],
+            height,
+            shape,
+            step="post",
+            color=color,
+            alpha=0.55,
+            lw=0,
+            label=label if height == 0 else None,
+        )
+    ax.set_yticks(range(len(layers)), [str(layer) for layer in layers])
+    ax.grid(False, axis="y")
