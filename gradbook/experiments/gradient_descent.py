@@ -24,7 +24,7 @@ LONG = 20_000  # steps after which we stop waiting
 
 
 def descent_paths(lr: Numbers, kappa: Numbers, steps: int = 40) -> xr.Dataset:
-    """Descent from (1, 1) for every learning rate ``lr``, in units of 1/L = 1/κ, and condition
+    """Descent from (1, 1) for every learning rate ``lr``, in units of 1/λₘₐₓ = 1/κ, and condition
     number ``kappa``.
 
     Returns ``x1``, ``x2`` (lr, kappa, step), ``loss`` relative to the start and ``loss_theory``,
@@ -100,8 +100,8 @@ def descent_paths(lr: Numbers, kappa: Numbers, steps: int = 40) -> xr.Dataset:
         },
     )
     for name, label in {
-        "lr": "learning rate, in units of 1/L",
-        "kappa": "condition number κ = L/μ",
+        "lr": "learning rate, in units of 1/λₘₐₓ",
+        "kappa": "condition number κ = λₘₐₓ/λₘᵢₙ",
         "x1": "x₁, the flat direction",
         "x2": "x₂, the steep direction",
         "loss": "loss, measured",

@@ -190,7 +190,7 @@ def facts(model, optimizer, taken):
     out["optimizer"] = type(optimizer).__name__
     out["first_step"] = int(not optimizer.state)
     out["lr"] = max(float(group["lr"]) for group in groups)
-    # other optimizers scale the gradient, and with dampening the limit is another, not 2/L
+    # other optimizers scale the gradient, and with dampening the limit is another, not 2/λₘₐₓ
     if isinstance(optimizer, torch.optim.SGD) and not any(g["dampening"] for g in groups):
         out["momentum"] = max(float(group["momentum"]) for group in groups)
         out["nesterov"] = int(any(group["nesterov"] for group in groups))

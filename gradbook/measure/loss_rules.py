@@ -113,7 +113,8 @@ def reasons_to_rise(seen):
     if grown := limit_seen(seen):
         factor, longest = grown
         why += (
-            f"; the gradient grows by {factor:.3g} per step, so the limit 2/L is near {longest:.3g}"
+            f"; the gradient grows by {factor:.3g} per step, "
+            f"so the limit 2/λₘₐₓ is near {longest:.3g}"
         )
         remedy = f"a learning rate below {longest:.2g}"
     if (size := seen.first("activation_rms")[0]) > UNSCALED.value:
@@ -126,7 +127,7 @@ def reasons_to_rise(seen):
 
 
 def limit_seen(seen):
-    """The gradient's factor r = |1 − lr·L| per step and the limit 2/L it implies, where it holds.
+    """The gradient's factor r = |1 − lr·λₘₐₓ| per step, and the limit 2/λₘₐₓ that it implies.
 
     It holds where the gradient grows by one factor, four steps in a row from the start: of plain
     gradient descent, watched at every step, before the loss is no longer quadratic.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,11 @@ __all__ = ["EXERCISES", "verdict"]
 class CodeExercise:
     """``wanted`` does what is asked for; each of ``mistakes`` what is often written instead.
 
-    Both are called, like the reader's function, with every tuple of ``tries``.
+    Both are called, like the reader's function, with every tuple of arguments that ``tries()``
+    makes anew, since a function may change what it is given.
     """
 
-    tries: list[tuple]
+    tries: Callable[[], Iterable[tuple]]
     wanted: Callable
     mistakes: dict[str, Callable]
     rtol: float = 1e-6
@@ -31,28 +32,26 @@ def verdict(exercise: CodeExercise, answer: Callable) -> str:
     """What :data:`EXERCISES` calls this answer: right, a mistake's name, or otherwise; or why it
     could not be tried.
     """
-    found = []
-    for arguments in exercise.tries:
-        try:
-            found.append(answer(*arguments))
-        except Exception as error:
-            return f"Your function raised {type(error).__name__}: {error}"
-    if any(value is ... for value in found):
+    try:
+        found = _called(answer, exercise)
+    except Exception as error:
+        return f"Your function raised {type(error).__name__}: {error}"
+    if any(value is ... or isinstance(value, tuple) and ... in value for value in found):
         return "No answer yet: put yours in place of the three dots."
-    wanted = [exercise.wanted(*arguments) for arguments in exercise.tries]
-    for value, right in zip(found, wanted):
+    for value, right in zip(found, _called(exercise.wanted, exercise)):
         if np.shape(value) != np.shape(right):
             return (
                 f"Your function returned the shape {np.shape(value)}; {np.shape(right)} is right."
             )
     for name, function in {"right": exercise.wanted, **exercise.mistakes}.items():
-        if _agree(found, [function(*arguments) for arguments in exercise.tries], exercise.rtol):
+        expected = _called(function, exercise)
+        if all(np.allclose(a, b, rtol=exercise.rtol, atol=1e-9) for a, b in zip(found, expected)):
             return name
     return "otherwise"
 
 
-def _agree(found, expected, rtol):
-    return all(np.allclose(a, b, rtol=rtol, atol=1e-9) for a, b in zip(found, expected))
+def _called(function, exercise):
+    return [function(*arguments) for arguments in exercise.tries()]
 
 
 def _layers():
@@ -72,14 +71,49 @@ def _chi(slope, sigma_w, q):
     return sigma_w**2 * gaussian_mean(lambda z: slope(z) ** 2, q)
 
 
+def _matrix(*eigenvalues):
+    """A symmetric matrix with these eigenvalues, turned at random."""
+    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(len(eigenvalues),) * 2))
+    return turn @ np.diag(eigenvalues) @ turn.T
+
+
+def _power_iteration(times_H, d):
+    return np.linalg.eigvalsh(np.stack([times_H(row) for row in np.eye(d)]))[-1]
+
+
+def _trace(times_H, d):
+    return sum(times_H(row) @ row for row in np.eye(d))
+
+
+def _descent(gradient, theta, lr, steps):
+    theta = np.array(theta, float)
+    for _ in range(steps):
+        theta = theta - lr * gradient(theta)
+    return theta
+
+
+def _one_by_one(gradient, theta, lr, steps):
+    theta = np.array(theta, float)
+    for _ in range(steps):
+        for i in range(len(theta)):
+            theta[i] -= lr * gradient(theta)[i]
+    return theta
+
+
+def _coupled():
+    """Gradients of quadratics whose variables are coupled, each with a start of its own."""
+    for H in (_matrix(1.0, 4.0), _matrix(0.5, 2.0, 3.0)):
+        yield lambda theta, H=H: H @ theta, np.ones(len(H)), 0.2, 5
+
+
 SLOPES = [(activation(name).slope, w, q) for name, w, q in (("tanh", 1.5, 0.6), ("gelu", 2.0, 3.0))]
 
 EXERCISES = {
     "backward-bug": CodeExercise(
-        _layers(), _back_through_tanh, {"slope-of-h": lambda d, W, z: d @ W.T * (1 - z**2)}
+        _layers, _back_through_tanh, {"slope-of-h": lambda d, W, z: d @ W.T * (1 - z**2)}
     ),
     "chi-by-sampling": CodeExercise(
-        SLOPES,
+        lambda: SLOPES,
         _chi,
         {
             "square-of-the-mean": lambda s, w, q: w**2 * gaussian_mean(s, q) ** 2,
@@ -93,13 +127,29 @@ EXERCISES = {
         rtol=0.03,
     ),
     "chi-of-leaky-relu": CodeExercise(
-        [(0.0, 1.0), (0.2, 1.5), (1.0, 0.7)],
+        lambda: [(0.0, 1.0), (0.2, 1.5), (1.0, 0.7)],
         lambda a, sigma_w: sigma_w**2 * (1 + a**2) / 2,
         {
             "relu": lambda a, sigma_w: sigma_w**2 / 2,
             "mean-of-slopes": lambda a, sigma_w: sigma_w**2 * ((1 + a) / 2) ** 2,
             "slopes-not-squared": lambda a, sigma_w: sigma_w**2 * (1 + a) / 2,
             "factor-of-the-signal": lambda a, sigma_w: sigma_w * math.sqrt((1 + a**2) / 2),
+        },
+    ),
+    "power-iteration": CodeExercise(
+        lambda: [(_matrix(*e).__matmul__, len(e)) for e in ((1.0, 2.0, 5.0), (0.1, 0.3, 0.9, 7.0))],
+        _power_iteration,
+        {"trace": _trace, "square": lambda times_H, d: _power_iteration(times_H, d) ** 2},
+        rtol=1e-4,
+    ),
+    "descent-bug": CodeExercise(_coupled, _descent, {"one-by-one": _one_by_one}),
+    "best-guarantee": CodeExercise(
+        lambda: [(2.0, 3.0), (10.0, 0.5)],
+        lambda curvature, g: (1 / curvature, g**2 / (2 * curvature)),
+        {
+            "limit": lambda curvature, g: (2 / curvature, 0.0),
+            "length-not-squared": lambda curvature, g: (1 / curvature, g / (2 * curvature)),
+            "no-half": lambda curvature, g: (1 / curvature, g**2 / curvature),
         },
     ),
 }

@@ -55,11 +55,11 @@ def convergence_rate(
 def stability_limit(
     curvature: Array, momentum: float = 0.0, method: Method = "heavy ball"
 ) -> Array:
-    """The learning rate above which the method diverges on the largest eigenvalue ``curvature`` =
-    L.
+    """The learning rate above which the method diverges on the largest eigenvalue
+    ``curvature`` = λₘₐₓ.
 
-    Gradient descent 2/L; heavy ball 2(1 + β)/L; Nesterov (2 + 2β)/((1 + 2β)L), which is below
-    gradient descent's.
+    Gradient descent 2/λₘₐₓ; heavy ball 2(1 + β)/λₘₐₓ; Nesterov (2 + 2β)/((1 + 2β)λₘₐₓ), which is
+    below gradient descent's.
 
     >>> gb.stability_limit(10.0), gb.stability_limit(10.0, 0.9)
     (0.2, 0.38)
@@ -74,7 +74,7 @@ def best_step(
     smallest: float, largest: float, method: Method = "gradient descent"
 ) -> tuple[float, float, float]:
     """(lr, momentum, rate) that are best for eigenvalues between ``smallest`` = μ and ``largest`` =
-    L, κ = L/μ.
+    λₘₐₓ, κ = λₘₐₓ/λₘᵢₙ.
 
     Gradient descent 2/(μ + L), rate (κ − 1)/(κ + 1).  Heavy ball 4/(√μ + √L)², momentum ((√κ −
     1)/(√κ + 1))², rate √momentum  (Polyak 1964).  Nesterov 4/(3L + μ), momentum (√(3κ + 1) −

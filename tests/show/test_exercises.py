@@ -5,6 +5,8 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.sparse.linalg
 import torch
 
 import gradbook as gb
@@ -37,9 +39,36 @@ def gain(a, sigma_w):
     return sigma_w**2 / torch.nn.init.calculate_gain("leaky_relu", a) ** 2
 
 
+def top(times_H, d):
+    """By scipy's Lanczos iteration."""
+    H = scipy.sparse.linalg.LinearOperator((d, d), matvec=times_H)
+    return scipy.sparse.linalg.eigsh(H, 1, return_eigenvectors=False)[0]
+
+
+def by_torch(gradient, theta, lr, steps):
+    weights = torch.nn.Parameter(torch.tensor(theta))
+    optimizer = torch.optim.SGD([weights], lr)
+    for _ in range(steps):
+        weights.grad = torch.tensor(gradient(weights.detach().numpy()))
+        optimizer.step()
+    return weights.detach().numpy()
+
+
+def by_search(curvature, g):
+    found = scipy.optimize.minimize_scalar(lambda lr: -lr * (1 - lr * curvature / 2) * g**2)
+    return found.x, -found.fun
+
+
 @pytest.mark.parametrize(
     "name, answer",
-    [("backward-bug", back), ("chi-by-sampling", by_sampling), ("chi-of-leaky-relu", gain)],
+    [
+        ("backward-bug", back),
+        ("chi-by-sampling", by_sampling),
+        ("chi-of-leaky-relu", gain),
+        ("power-iteration", top),
+        ("descent-bug", by_torch),
+        ("best-guarantee", by_search),
+    ],
 )
 def test_code_is_compared_with_what_others_compute(name, answer):
     assert gb.check(name, answer).right
