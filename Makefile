@@ -29,8 +29,7 @@ $(BIN)/ready: requirements.lock pyproject.toml
 	$(BIN)/pip install $(QUIET) --no-compile $(TORCH)
 	$(BIN)/pip install $(QUIET) --no-compile --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install $(QUIET) --no-deps --no-build-isolation --editable .
-	@mkdir -p .venv/etc/jupyter && cp publish/jupyter_nbconvert_config.json .venv/etc/jupyter
-	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # on all cores, where pip uses one
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true  # on all cores, where pip uses one
 	@touch $@
 
 # one source, two sites: with solutions and lesson plans, and without

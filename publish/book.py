@@ -141,8 +141,19 @@ def why_it_stopped(log, solutions):
     return None
 
 
+def convert_with_pictures():
+    """nbconvert, in the book's own environment, prefers pictures to widgets, which it could not
+    show offline.
+    """
+    if sys.prefix != sys.base_prefix:
+        settings = Path(sys.prefix, "etc/jupyter")
+        settings.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "publish/jupyter_nbconvert_config.json", settings)
+
+
 def run(solutions):
     """Execute the notebooks that are new, write the site and its slides."""
+    convert_with_pictures()
     toc = ROOT / "_toc.yml"
     BUILD.mkdir(exist_ok=True)
     if solutions == "no":
@@ -162,7 +173,8 @@ def run(solutions):
         (p for p in package if p not in scripts),
         BUILD / "gradbook-state",
         (".jupyter_cache", *pages),
-        "gradbook, the device, the arithmetic or the seeds are new: every chapter is executed",
+        "gradbook, the device, the arithmetic or the seeds are new: every chapter is executed, "
+        "which takes about five minutes on two cores",
     )
     forget_what_depends_on(
         [*scripts, *(ROOT / "publish").rglob("*.py"), *(ROOT / "assets").rglob("*")],

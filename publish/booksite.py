@@ -375,6 +375,13 @@ def lighten(app, exception):
         light.site(Path(app.outdir).resolve())
 
 
+def sources_for_students(app, exception):
+    """The notebooks and pages that a reader may download say no more than the site."""
+    if exception is None and os.environ.get("GRADBOOK_SOLUTIONS") == "no":
+        for page in Path(app.outdir, "_sources").rglob("*.*"):
+            page.write_text(notebooks.without_solutions(page.read_text("utf-8")), "utf-8")
+
+
 def write_front_door(app, exception):
     """index.html leads to the front page, also for readers whose browser does not follow by
     itself.
@@ -410,4 +417,5 @@ def setup(app):
     app.connect("html-page-context", add_script)
     app.connect("build-finished", lighten, priority=900)
     app.connect("build-finished", write_front_door, priority=900)
+    app.connect("build-finished", sources_for_students, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -49,6 +49,10 @@ def repository():
 
 def without_solutions(text):
     """A page for students, who have no solutions and lesson plans: it does not speak of them."""
+    text = text.replace(
+        "a deck, lesson plans, exercises that answer back, and solutions on pages of their own",
+        "a deck, and exercises that answer back",
+    )
     text = re.sub(r" The \[solutions\]\([^)]*\) are on a page of their own\.", "", text)
     return re.sub(r"\[([^][\"\n]*)\]\((?:\.\./)+teaching/[^)]*\)", r"\1", text)
 

@@ -12,6 +12,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import nbformat
 from notebooks import ROOT, repository, without_solutions
 from repository import site
 
@@ -55,9 +56,14 @@ def main(url, target=STUDENT):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, copy)
     (target / "README.md").write_text(README.format(site=site(repository())), "utf-8")
-    for page in [*target.glob("chapters/**/*.ipynb"), *target.glob("chapters/*.md")]:
-        text = without_solutions(page.read_text("utf-8"))
-        page.write_text(relinked(text, page.parent, target), "utf-8")
+    for page in target.glob("chapters/*.md"):
+        page.write_text(for_class(page.read_text("utf-8"), page.parent, target), "utf-8")
+    for path in target.glob("chapters/*/*.ipynb"):
+        notebook = nbformat.read(path, 4)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = for_class(cell.source, path.parent, target)
+        nbformat.write(notebook, path)
     seal(target / "gradbook/show/exercises.toml", "packed = '{}'\n")
     seal(target / "gradbook/show/code_exercises.py", UNPACK)
     if url:
@@ -67,8 +73,10 @@ def main(url, target=STUDENT):
     shutil.make_archive(str(target), "zip", target.parent, target.name)
 
 
-def relinked(text, folder, target):
-    """A link stays where its page was taken along; otherwise it leads to the book's site."""
+def for_class(text, folder, target):
+    """A page without a word on solutions; its links lead to the book's site where what they name
+    was not taken along.
+    """
 
     def link(found):
         place = os.path.normpath(folder.relative_to(target) / found[1])
@@ -76,7 +84,7 @@ def relinked(text, folder, target):
             return found[0]
         return f"]({site(repository())}{Path(place).with_suffix('.html').as_posix()}"
 
-    return re.sub(r"\]\(([^)\s:#]+)(?=[)#\s])", link, text)
+    return re.sub(r"\]\(([^)\s:#]+)(?=[)#\s])", link, without_solutions(text))
 
 
 def seal(path, form):

@@ -25,7 +25,7 @@ CHAPTERS = sorted(ROOT.glob("chapters/*/*.ipynb"))
 
 def environment(folder, python):
     subprocess.run([python, "-m", "venv", folder], check=True)
-    return folder / "bin/python"
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def pip(python, *arguments):

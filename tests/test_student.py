@@ -87,6 +87,9 @@ def test_no_link_leads_to_an_answer_or_nowhere(archive):
     for page in [*archive.glob("chapters/**/*.ipynb"), *archive.glob("chapters/*.md")]:
         text = page.read_text("utf-8")
         assert "teaching/" not in text and "solutions](" not in text, page
+        if page.suffix == ".ipynb":
+            cells = nbformat.reads(text, 4).cells
+            text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         for address in re.findall(r"\]\(([^)\s#]+)", text):
             if not address.startswith("http"):
                 assert (page.parent / address).exists(), (page, address)
@@ -96,9 +99,17 @@ def test_links_to_pages_that_stay_behind_lead_to_the_site(tmp_path):
     (tmp_path / "chapters/1-a").mkdir(parents=True)
     (tmp_path / "chapters/1-a/there.ipynb").touch()
     text = "[a](there.ipynb#x) [b](../claims.md#D0-01) [c](https://a.b/c.md) [d](#here)"
-    relinked = student.relinked(text, tmp_path / "chapters/1-a", tmp_path)
+    relinked = student.for_class(text, tmp_path / "chapters/1-a", tmp_path)
     site = student.site(student.repository())
     assert relinked == text.replace("../claims.md", f"{site}chapters/claims.html")
+
+
+def test_its_code_is_the_books(archive):
+    for page in archive.glob("chapters/*/*.ipynb"):
+        book = nbformat.read(ROOT / page.relative_to(archive), 4).cells
+        for here, there in zip(nbformat.read(page, 4).cells, book, strict=True):
+            if here.cell_type == "code" and here.id != "setup":
+                assert here.source == there.source, (page, here.id)
 
 
 def test_it_is_installed_from_the_class_and_not_from_the_book(archive):

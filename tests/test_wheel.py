@@ -1,5 +1,6 @@
 """What people install: a wheel, made from the source distribution, used far from this checkout."""
 
+import os
 import re
 import shutil
 import site
@@ -62,7 +63,7 @@ def test_both_hold_data_and_scripts_and_nothing_of_the_book(made):
 def test_an_installed_wheel_works(made):
     """In an environment that has what gradbook depends on, and not this checkout."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", made / "wheel"], check=True)
-    python = made / "wheel/bin/python"
+    python = made / ("wheel/Scripts/python.exe" if os.name == "nt" else "wheel/bin/python")
     place = "import sysconfig; print(sysconfig.get_path('purelib'))"
     said = subprocess.run([python, "-c", place], capture_output=True, text=True, check=True)
     packages = Path(said.stdout.strip())

@@ -28,11 +28,12 @@ class Watching:
     """
 
     watch: watch | None = None
+    kept = 0  # records of steps that are over
 
     def begin(self, model, optimizer, every, scaler=None):
         release()  # what an interrupted training has left
         try:
-            self.watch = watch(model, optimizer, every, scaler).__enter__()
+            self.watch, self.kept = watch(model, optimizer, every, scaler).__enter__(), 0
             _open.append(self.watch)
         except (TypeError, ValueError) as error:
             self.watch = None
@@ -42,6 +43,13 @@ class Watching:
         single = isinstance(loss, torch.Tensor) and loss.numel() == 1 or isinstance(loss, Real)
         if self.watch is not None and single:
             self.watch.see(loss)
+
+    def settle(self, counts):
+        """A step is over; what was measured in it stays only if it ``counts``."""
+        if self.watch is not None:
+            if not counts:
+                del self.watch._records[self.kept :], self.watch._times[self.kept :]
+            self.kept = len(self.watch._records)
 
 
 def release():
@@ -55,7 +63,8 @@ def for_lightning(every: int = 10) -> Any:
 
     During and after ``trainer.fit`` its attribute ``watch`` is the :class:`gradbook.measure.watch`
     of the run: ``callback.watch.report()``.  With several optimizers it follows the first.  What
-    ``training_step`` returns is seen as the loss; a step that returns none has none.
+    ``training_step`` returns is seen as the loss; a step that returns none has none.  Another fit
+    begins another watch: keep the first one's report, if you want both.
 
     >>> callback = gb.measure.for_lightning(every=10)  # for Trainer(callbacks=[callback])
     >>> callback.watch is None  # until fit begins
@@ -72,7 +81,12 @@ def for_lightning(every: int = 10) -> Any:
             self.begin(module, trainer.optimizers[0], every, scaler)
 
         def on_train_batch_end(self, trainer, module, outputs, *_):
-            self.see(outputs.get("loss") if isinstance(outputs, Mapping) else outputs)
+            loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+            # Lightning has divided it, so that the gradients of several batches add up to a mean
+            parts = trainer.accumulate_grad_batches if module.automatic_optimization else 1
+            self.see(loss if loss is None else loss * parts)
+            # a training_step that returns None has no backward pass
+            self.settle(counts=loss is not None or not module.automatic_optimization)
 
         def on_train_end(self, trainer, module):
             release()
@@ -89,7 +103,8 @@ def for_hugging_face(every: int = 10) -> Any:
     During and after ``trainer.train`` its attribute ``watch`` is the
     :class:`gradbook.measure.watch` of the run: ``callback.watch.report()``.  The loss is what the
     trainer logs, every ``logging_steps`` (500 by default): a mean over these steps.  After an
-    interrupt the hooks go when another training begins, or with ``callback.stop()``.
+    interrupt in a measured step, hooks stay and torch.compile stays off until another training
+    begins, or until ``callback.stop()``.  Another training begins another watch.
 
     >>> callback = gb.measure.for_hugging_face(every=10)  # for Trainer(…, callbacks=[callback])
     >>> callback.watch is None  # until train begins

@@ -36,9 +36,10 @@ UNITS = (NN.Linear, NN.modules.conv._ConvNd, NN.RNNBase, NN.RNNCellBase)
 
 def check_model(model):
     """The layers of a model that can be measured; raises an error in words for one that cannot."""
-    if not isinstance(model, torch.nn.Module) or isinstance(model, torch.jit.ScriptModule):
-        kind = type(model).__name__
-        raise TypeError(f"model is a {kind}; it must be a torch.nn.Module in Python, not a script")
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model is {model!r:.60}; the first argument must be a torch.nn.Module")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError("model is a script; it must be a torch.nn.Module in Python")
     layers = layers_of(model)
     weights = weights_of(layers)
     if any(p.is_meta for p in model.parameters()):

@@ -129,8 +129,11 @@ class Report:
     def save(self, path: str | Path) -> None:
         """Write one file of HTML that opens offline: figure, findings and numbers.
 
-        Of a run, every step too, to move through, if that is more than one.
+        Of a run, every step too, to move through, if that is more than one. Raises ValueError if
+        ``path`` does not end in .html.
         """
+        if Path(path).suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"path is {str(path)!r}; what save writes is HTML, so end it in .html")
         room, moving, script = files("gradbook.show"), "", ""
         if self.data.sizes.get("step", 1) > 1:
             moving = run_explorer(self.data)._repr_mimebundle_()[0]["text/html"]

@@ -17,6 +17,9 @@ SHRUNK = Threshold(0.1, "weights that lose nine tenths of their size in a run ar
 LEVEL = Threshold(
     1e4, "weight gradients that far apart cannot share a learning rate, whatever the signal is"
 )
+BESIDE = Threshold(
+    100.0, "what gets a hundredth of the usual signal stands in a side branch, as weak attention's"
+)
 SLOPES = {
     "Sigmoid": "; a sigmoid's slope is at most 1/4",
     "Tanh": "; the slope of tanh is at most 1, and less where it bends",
@@ -154,6 +157,10 @@ def uneven(seen):
     known = np.array([i for i in np.flatnonzero(gradient > 0) if i in seen.leading_to(at[1])])
     if not known.size:
         return
+    signal = seen.of("signal")[known]  # queries and keys of weak attention get little, and may
+    level = gradient[known[~(signal < np.nanmedian(signal) / BESIDE.value)]]
+    if level.max() <= LEVEL.value * level.min():
+        return
     high, low = known[np.argmax(gradient[known])], known[np.argmin(gradient[known])]
     ratio = gradient[high] / gradient[low]
     if ratio > LEVEL.value:
@@ -194,5 +201,5 @@ def signal(seen):
     return []
 
 
-LIMITS = {"spread": SPREAD, "shrunk": SHRUNK, "level": LEVEL}
+LIMITS = {"spread": SPREAD, "shrunk": SHRUNK, "level": LEVEL, "beside": BESIDE}
 RULES = (signal,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import math
 import tomllib
 import zlib
@@ -42,7 +43,11 @@ def check(name: str, answer: Any) -> Reply:
     """
     exercises = _exercises()
     if name not in exercises:
-        raise ValueError(f"exercise {name!r} does not exist; choose from {', '.join(exercises)}")
+        near = difflib.get_close_matches(name, exercises)
+        meant = (
+            f"did you mean {' or '.join(map(repr, near))}?" if near else "see the chapters' ends"
+        )
+        raise ValueError(f"exercise {name!r} does not exist; {meant}")
     exercise = exercises[name]
     if answer is ...:
         return Reply(False, "No answer yet: put yours in place of the three dots.")

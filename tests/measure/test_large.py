@@ -117,3 +117,16 @@ def test_an_embedding_that_is_too_loud():
     both = verdicts("decoder", partial(AdamW, lr=6e-4), 5, lambda m: nn.init.normal_(m.wte.weight))
     for found in both:
         assert found.verdict == "exploding" and "between 32 classes" in found.findings[0].what
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fresh_bert_is_healthy(seed):
+    """Its queries and keys get 10⁻⁵ of the gradient of the others, and it trains."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(seed)
+    sizes = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    config = transformers.BertConfig(vocab_size=50, num_labels=2, **sizes)
+    model = transformers.BertForSequenceClassification(config)
+    ids, labels = torch.randint(50, (8, 10)), torch.randint(2, (8,))
+    found = gb.diagnose(gb.probe(model, lambda: model(input_ids=ids, labels=labels).loss))
+    assert found.verdict == "healthy", found

@@ -43,6 +43,13 @@ def test_one_pass(tmp_path):
     assert_opens_offline((tmp_path / "run.html").read_text("utf-8"))
 
 
+def test_what_is_no_html_is_not_written(tmp_path):
+    model = deep()
+    with pytest.raises(ValueError, match=r"a\.pdf'; what save writes is HTML"):
+        gb.report(model, lambda: loss_of(model)).save(tmp_path / "a.pdf")
+    assert not (tmp_path / "a.pdf").exists()
+
+
 def test_a_run(tmp_path):
     log = run(deep(), 40, 4)
     made = log.report()

@@ -19,8 +19,10 @@ def test_exercises_answer_mistakes_too():
     assert "not a finite number" in gb.check("layers-to-a-million", float("nan")).text
     assert "The answer is one number" in gb.check("layers-to-a-million", [1, 2]).text
     assert not gb.check("layers-to-a-million", 3).right
-    with pytest.raises(ValueError, match="choose from loss-of-linear-chain"):
-        gb.check("nothing", 1)
+    with pytest.raises(ValueError, match="did you mean 'layers-to-a-million'"):
+        gb.check("layer-to-a-million", 1)
+    with pytest.raises(ValueError, match="does not exist; see the chapters"):
+        gb.check("zzz", 1)
 
 
 def back(delta, W, z):
