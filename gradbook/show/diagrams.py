@@ -34,9 +34,14 @@ def network(
     """
     if len(labels) != len(sizes):
         raise ValueError(f"there are {len(sizes)} sizes and {len(labels)} labels; give one to each")
+    steps = len(sizes) - 1
+    strength = [1.0] * steps if strength is None else strength
+    if len(strength) != steps or not all(0 <= share <= 1 for share in strength):
+        raise ValueError(
+            f"strength is {strength}; give {steps} numbers between 0 and 1, one a step"
+        )
     fig, ax = plot.axes(width=7.0, height=2.5)
     ax.set_axis_off()
-    steps = len(sizes) - 1
     heights = [np.arange(n) - (n - 1) / 2 for n in sizes]
     top = max(sizes) / 2 + 0.6
     for k in range(steps):
@@ -47,8 +52,7 @@ def network(
         ax.text(k, -top - 1.3, labels[k], ha="center", va="top", fontsize=10)
     for k in range(steps):
         _arrow(ax, k + 0.08, k + 0.92, top, 1.0, "signal")
-        share = strength[k] if strength is not None else 1.0
-        _arrow(ax, k + 0.92, k + 0.08, -top, share, "grad_norm")
+        _arrow(ax, k + 0.92, k + 0.08, -top, strength[k], "grad_norm")
     for y, words, color in ((top, forward, "signal"), (-top, backward, "grad_norm")):
         ax.text(
             steps / 2,
