@@ -4,7 +4,7 @@ It shows numbers, and computes none.
 """
 
 from . import plot
-from .diagrams import network, spread
+from .diagrams import graph, network, spread
 from .exercises import Reply, check
 from .explorer import Explorer
 from .listing import source
@@ -16,6 +16,7 @@ __all__ = [
     "Path",
     "Heat",
     "plot",
+    "graph",
     "network",
     "spread",
     "check",

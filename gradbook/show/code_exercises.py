@@ -36,18 +36,26 @@ def verdict(exercise: CodeExercise, answer: Callable) -> str:
         found = _called(answer, exercise)
     except Exception as error:
         return f"Your function raised {type(error).__name__}: {error}"
-    if any(value is ... or isinstance(value, tuple) and ... in value for value in found):
+    if any(part is ... for value in found for part in _parts(value)):
         return "No answer yet: put yours in place of the three dots."
     for value, right in zip(found, _called(exercise.wanted, exercise)):
-        if np.shape(value) != np.shape(right):
-            return (
-                f"Your function returned the shape {np.shape(value)}; {np.shape(right)} is right."
-            )
+        shapes, wanted = ([np.shape(part) for part in _parts(v)] for v in (value, right))
+        if shapes != wanted:
+            shapes, wanted = (" and ".join(map(str, each)) for each in (shapes, wanted))
+            return f"Your function returned the shape {shapes}; {wanted} is right."
     for name, function in {"right": exercise.wanted, **exercise.mistakes}.items():
         expected = _called(function, exercise)
-        if all(np.allclose(a, b, rtol=exercise.rtol, atol=1e-9) for a, b in zip(found, expected)):
+        if all(
+            np.allclose(a, b, rtol=exercise.rtol, atol=1e-9)
+            for value, right in zip(found, expected)
+            for a, b in zip(_parts(value), _parts(right))
+        ):
             return name
     return "otherwise"
+
+
+def _parts(value):
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _called(function, exercise):
@@ -106,6 +114,39 @@ def _coupled():
         yield lambda theta, H=H: H @ theta, np.ones(len(H)), 0.2, 5
 
 
+def _residual():
+    rng = np.random.default_rng(3)
+    return [
+        (rng.normal(size=(b, n)), rng.normal(size=(b, n)), rng.normal(size=(n, n)))
+        for b, n in ((4, 3), (2, 6))
+    ]
+
+
+def _back_through_skip(delta, h, W):
+    return delta + (delta * (1 - np.tanh(h @ W) ** 2)) @ W.T
+
+
+def _two_layers():
+    rng = np.random.default_rng(4)
+    shapes = (5, 3), (5, 2), (3, 4), (4, 2)
+    return [(*(rng.normal(size=shape) for shape in shapes), lr) for lr in (0.1, 0.5)]
+
+
+def _step(x, y, W1, W2, lr, late=False):
+    h = np.tanh(x @ W1)
+    delta2 = (h @ W2 - y) / len(x)
+    moved = W2 - lr * h.T @ delta2
+    delta1 = delta2 @ (moved if late else W2).T * (1 - h**2)
+    return W1 - lr * x.T @ delta1, moved
+
+
+def _twice(w, x, first=1.0, second=1.0):
+    """Slope of tanh(w·tanh(w·x)): the share of w's first place and that of its second."""
+    h1 = np.tanh(w * x)
+    h2 = np.tanh(w * h1)
+    return (1 - h2**2) * (second * h1 + first * w * (1 - h1**2) * x)
+
+
 SLOPES = [(activation(name).slope, w, q) for name, w, q in (("tanh", 1.5, 0.6), ("gelu", 2.0, 3.0))]
 
 EXERCISES = {
@@ -150,6 +191,26 @@ EXERCISES = {
             "limit": lambda curvature, g: (2 / curvature, 0.0),
             "length-not-squared": lambda curvature, g: (1 / curvature, g / (2 * curvature)),
             "no-half": lambda curvature, g: (1 / curvature, g**2 / curvature),
+        },
+    ),
+    "back-through-a-skip": CodeExercise(
+        _residual,
+        _back_through_skip,
+        {
+            "no-skip": lambda d, h, W: _back_through_skip(d, h, W) - d,
+            "no-slope": lambda d, h, W: d + d @ W.T,
+            "slope-outside": lambda d, h, W: d + d @ W.T * (1 - np.tanh(h @ W) ** 2),
+            "not-transposed": lambda d, h, W: d + (d * (1 - np.tanh(h @ W) ** 2)) @ W,
+        },
+    ),
+    "update-bug": CodeExercise(_two_layers, _step, {"too-early": lambda *a: _step(*a, late=True)}),
+    "weight-used-twice": CodeExercise(
+        lambda: [(0.7, 1.5), (-1.2, 0.4)],
+        _twice,
+        {
+            "second-only": lambda w, x: _twice(w, x, first=0),
+            "first-only": lambda w, x: _twice(w, x, second=0),
+            "half": lambda w, x: _twice(w, x) / 2,
         },
     ),
 }

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ..kinds import Array
 from . import plot
 
-__all__ = ["network", "spread"]
+__all__ = ["graph", "network", "spread"]
 
 
 def network(
@@ -101,3 +101,43 @@ def spread(ax: Axes, layers: Mapping[int, Array], color: str, label: str, bins: 
         )
     ax.set_yticks(range(len(layers)), [str(layer) for layer in layers])
     ax.grid(False, axis="y")
+
+
+def graph(
+    nodes: Mapping[str, tuple[float, float]],
+    edges: Mapping[tuple[str, str], str],
+    forward: Mapping[str, str],
+    backward: Mapping[str, str],
+    height: float = 2.6,
+) -> Figure:
+    """A computational graph: boxes with names, arrows in the direction of the forward pass.
+
+    - ``nodes``: where each box is, (x, y); ``edges``: from which to which, and a word on the arrow.
+    - ``forward``, ``backward``: what stands above and below a box.
+
+    Raises ValueError where an edge, or a word above or below, belongs to no node.
+
+    >>> fig = gb.show.graph({"x": (0, 0), "z": (1, 0)}, {("x", "z"): "w"}, {"x": "3"}, {"z": "δ"})
+    >>> len(fig.axes)
+    1
+    """
+    unknown = {n for pair in edges for n in pair} | {*forward, *backward}
+    if unknown := sorted(unknown - {*nodes}):
+        raise ValueError(f"{unknown} are no nodes; there are {', '.join(nodes)}")
+    fig, ax = plot.axes(width=7.0, height=height)
+    ax.set_axis_off()
+    middle = dict(ha="center", va="center", color=plot.INK)
+    arrow = dict(arrowstyle="-|>", lw=1.2, color=plot.INK, alpha=0.5, shrinkA=16, shrinkB=16)
+    for (start, end), word in edges.items():
+        (x0, y0), (x1, y1) = nodes[start], nodes[end]
+        ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
+        ax.text(x0 + 0.4 * (x1 - x0), y0 + 0.4 * (y1 - y0) + 0.13, word, fontsize=9, **middle)
+    box = dict(boxstyle="round", fc="none", ec=plot.INK, lw=0.8)
+    for name, (x, y) in nodes.items():
+        ax.text(x, y, name, bbox=box, **middle)
+        for words, shift, color in ((forward, 0.3, "signal"), (backward, -0.3, "grad_norm")):
+            style = middle | {"color": plot.COLORS[color]}
+            ax.text(x, y + shift, words.get(name, ""), fontsize=10, **style)
+    xs, ys = zip(*nodes.values())
+    ax.set(xlim=(min(xs) - 0.4, max(xs) + 0.4), ylim=(min(ys) - 0.5, max(ys) + 0.5))
+    return fig

@@ -28,6 +28,18 @@ def test_what_does_not_fit_is_told(options, says):
         gb.show.network(**{"sizes": [3, 4, 2], "labels": ["x", "h", "z"]} | options)
 
 
+def test_a_graph_has_its_boxes_words_and_arrows():
+    edges = {("x", "z"): "2", ("w", "z"): ""}
+    fig = gb.show.graph({"x": (0, 0), "w": (0, 1), "z": (1, 0)}, edges, {"x": "3"}, {"z": "δ"})
+    ax = fig.axes[0]
+    assert {"x", "w", "z", "2", "3", "δ"} <= {text.get_text() for text in ax.texts}
+    assert (
+        sum(text.arrow_patch is not None for text in ax.texts if hasattr(text, "arrow_patch")) == 2
+    )
+    with pytest.raises(ValueError, match=r"\['y'\] are no nodes; there are x"):
+        gb.show.graph({"x": (0, 0)}, {("x", "y"): ""}, {}, {})
+
+
 def test_a_histogram_is_as_numpy_counts():
     _, ax = gb.plot.axes()
     values, bins = np.random.default_rng(0).normal(size=999), np.linspace(-4, 4, 9)

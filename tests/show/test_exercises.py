@@ -61,9 +61,32 @@ def by_search(curvature, g):
     return found.x, -found.fun
 
 
+def through_skip(delta, h, W):
+    h = torch.tensor(h, requires_grad=True)
+    (found,) = torch.autograd.grad(h + torch.tanh(h @ torch.tensor(W)), h, torch.tensor(delta))
+    return found.numpy()
+
+
+def one_step(x, y, W1, W2, lr):
+    weights = [torch.nn.Parameter(torch.tensor(W)) for W in (W1, W2)]
+    optimizer = torch.optim.SGD(weights, lr)
+    off = torch.tanh(torch.tensor(x) @ weights[0]) @ weights[1] - torch.tensor(y)
+    (off.square().sum() / 2 / len(x)).backward()
+    optimizer.step()
+    return tuple(W.detach().numpy() for W in weights)
+
+
+def twice(w, x):
+    w = torch.tensor(w, requires_grad=True)
+    return torch.autograd.grad(torch.tanh(w * torch.tanh(w * x)), w)[0].item()
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("back-through-a-skip", through_skip),
+        ("update-bug", one_step),
+        ("weight-used-twice", twice),
         ("backward-bug", back),
         ("chi-by-sampling", by_sampling),
         ("chi-of-leaky-relu", gain),
