@@ -65,7 +65,9 @@ def main(url, target=STUDENT):
                 cell.source = for_class(cell.source, path.parent, target)
         nbformat.write(notebook, path)
     seal(target / "gradbook/show/exercises.toml", "packed = '{}'\n")
-    seal(target / "gradbook/show/code_exercises.py", UNPACK)
+    for path in target.glob("gradbook/show/code_exercises/*.py"):
+        if path.stem not in ("__init__", "trial"):
+            seal(path, UNPACK)
     if url:
         for path in filter(Path.is_file, target.rglob("*")):
             data = path.read_bytes()

@@ -62,9 +62,12 @@ def test_no_reply_to_an_exercise_can_be_read(everything):
 
 
 def test_no_answer_in_code_can_be_read(everything):
-    lines = (ROOT / "gradbook/show/code_exercises.py").read_text("utf-8").splitlines()
-    answers = [words(line) for line in lines if "lambda" in line or "tanh(z)" in line]
-    assert len(answers) > 9 and [line for line in answers if line in everything] == []
+    answers = []
+    for path in ROOT.glob("gradbook/show/code_exercises/*.py"):
+        if path.stem not in ("__init__", "trial"):
+            lines = path.read_text("utf-8").splitlines()
+            answers += [words(line) for line in lines if "lambda" in line or "tanh(z)" in line]
+    assert len(answers) > 20 and [line for line in answers if line in everything] == []
 
 
 @pytest.mark.parametrize("source", ["solutions/*.ipynb", "lessons/*.md", "slides/*.md"])

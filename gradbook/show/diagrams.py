@@ -131,7 +131,7 @@ def graph(
     for (start, end), word in edges.items():
         (x0, y0), (x1, y1) = nodes[start], nodes[end]
         ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
-        ax.text(x0 + 0.4 * (x1 - x0), y0 + 0.4 * (y1 - y0) + 0.13, word, fontsize=9, **middle)
+        ax.text(x0 + 0.28 * (x1 - x0), y0 + 0.28 * (y1 - y0) + 0.15, word, fontsize=9, **middle)
     box = dict(boxstyle="round", fc="none", ec=plot.INK, lw=0.8)
     for name, (x, y) in nodes.items():
         ax.text(x, y, name, bbox=box, **middle)

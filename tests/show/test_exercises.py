@@ -5,8 +5,10 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.optimize
 import scipy.sparse.linalg
+import scipy.stats
 import torch
 
 import gradbook as gb
@@ -81,9 +83,35 @@ def twice(w, x):
     return torch.autograd.grad(torch.tanh(w * torch.tanh(w * x)), w)[0].item()
 
 
+def pairs(phi, sigma_w, sigma_b, q, c):
+    u, w = np.random.default_rng(3).multivariate_normal([0, 0], [[q, c * q], [c * q, q]], 400_000).T
+    lengths = [sigma_w**2 * (phi(z) ** 2).mean() + sigma_b**2 for z in (u, w)]
+    return (sigma_w**2 * (phi(u) * phi(w)).mean() + sigma_b**2) / np.sqrt(np.prod(lengths))
+
+
+def settled(phi, slope, sigma_w, sigma_b):
+    mean = lambda f, q: scipy.integrate.quad(
+        lambda u: f(np.sqrt(q) * u) * scipy.stats.norm.pdf(u), -9, 9
+    )[0]
+    q = scipy.optimize.brentq(
+        lambda q: sigma_w**2 * mean(lambda z: phi(z) ** 2, q) + sigma_b**2 - q, 1e-3, 50
+    )
+    return sigma_w**2 * mean(lambda z: slope(z) ** 2, q)
+
+
+def length_of_relu(sigma_w, sigma_b):
+    q = 1.0
+    for _ in range(20_000):
+        q = min(sigma_w**2 * q / 2 + sigma_b**2, 1e300)
+    return q if q < 1e300 else np.inf
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("correlation-by-sampling", pairs),
+        ("chi-bug", settled),
+        ("fixed-point-of-relu", length_of_relu),
         ("back-through-a-skip", through_skip),
         ("update-bug", one_step),
         ("weight-used-twice", twice),
