@@ -106,9 +106,33 @@ def length_of_relu(sigma_w, sigma_b):
     return q if q < 1e300 else np.inf
 
 
+def by_probe(model, x, y):
+    """gb.probe's signal is of one example: of the sum of losses, root of the mean of squares."""
+    found = gb.probe(model, lambda: torch.nn.functional.cross_entropy(model(x), y)).signal
+    return [signal / len(x) ** 0.5 for signal in found.values]
+
+
+def by_clip(model, batches):
+    norms = []
+    for x, y in batches:
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), torch.inf).item())
+    return norms
+
+
+def slope_of_scale(f, y):
+    c = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    loss = torch.nn.functional.cross_entropy(c * torch.tensor(f), torch.tensor(y))
+    return torch.autograd.grad(loss, c)[0].item()
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("signals-by-hooks", by_probe),
+        ("norms-bug", by_clip),
+        ("common-product", slope_of_scale),
         ("correlation-by-sampling", pairs),
         ("chi-bug", settled),
         ("fixed-point-of-relu", length_of_relu),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 from ...nets.activations import activation
 from ...theory.meanfield import gaussian_mean
@@ -64,6 +67,54 @@ def _relu_length(sigma_w, sigma_b, gain=0.5):
     return sigma_b**2 / rest if rest > 0 else math.inf
 
 
+def _models():
+    """Small ReLU networks, without biases, with a batch and its labels."""
+    for seed, sizes in ((0, (5, 6, 3)), (1, (4, 8, 8, 3))):
+        rng = torch.Generator().manual_seed(seed)
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in zip(sizes, sizes[1:]):
+            layers += [nn.Linear(fan_in, fan_out, bias=False), nn.ReLU()]
+            nn.init.normal_(layers[-2].weight, generator=rng)
+        x = torch.randn(7, sizes[0], generator=rng)
+        yield nn.Sequential(*layers[:-1]), x, torch.arange(7) % 3
+
+
+def _batches(batches=3):
+    for model, x, y in _models():
+        yield model, [(x + k, y) for k in range(batches)]
+
+
+def _signals(model, x, y, of="grad", norm=True):
+    outputs = [x]
+    for layer in model:
+        outputs.append(layer(outputs[-1]))
+    kept = [z for layer, z in zip(model, outputs[1:]) if isinstance(layer, nn.Linear)]
+    wanted = kept if of == "grad" else [m.weight for m in model if isinstance(m, nn.Linear)]
+    found = torch.autograd.grad(F.cross_entropy(outputs[-1], y), wanted)
+    return [g.norm().item() if norm else g.abs().max().item() for g in found]
+
+
+def _norms(model, batches, accumulate=False, total=True):
+    sums, norms = None, []
+    for x, y in batches:
+        found = torch.autograd.grad(F.cross_entropy(model(x), y), [*model.parameters()])
+        sums = [s + g for s, g in zip(sums, found)] if sums and accumulate else [*found]
+        squares = [g.square().sum().item() for g in sums]
+        norms.append(math.sqrt(sum(squares)) if total else sum(math.sqrt(q) for q in squares))
+    return norms
+
+
+def _product(f, y, mean=True, softmax=True):
+    f = np.asarray(f)
+    p = np.exp(f) / np.exp(f).sum(1, keepdims=True) if softmax else np.zeros_like(f)
+    return float(((p - np.eye(f.shape[1])[y]) * f).sum() / (len(f) if mean else 1))
+
+
+def _logits():
+    rng = np.random.default_rng(5)
+    return [(rng.normal(size=(6, 4)), np.arange(6) % 4), (rng.normal(size=(3, 5)), np.arange(3))]
+
+
 EXERCISES = {
     "backward-bug": CodeExercise(
         _layers, _back_through_tanh, {"slope-of-h": lambda d, W, z: d @ W.T * (1 - z**2)}
@@ -114,6 +165,33 @@ EXERCISES = {
             "bias-not-squared": lambda w, b: _relu_length(w, math.sqrt(b)),
             "no-half": lambda w, b: _relu_length(w, b, gain=1.0),
             "negative": lambda w, b: b * b / (1 - w * w / 2),
+        },
+    ),
+    "signals-by-hooks": CodeExercise(
+        _models,
+        _signals,
+        {
+            "weights": lambda *a: _signals(*a, of="weights"),
+            "reversed": lambda *a: _signals(*a)[::-1],
+            "largest": lambda *a: _signals(*a, norm=False),
+        },
+        rtol=1e-3,
+    ),
+    "norms-bug": CodeExercise(
+        _batches,
+        _norms,
+        {
+            "accumulated": lambda *a: _norms(*a, accumulate=True),
+            "sum-of-norms": lambda *a: _norms(*a, total=False),
+        },
+        rtol=1e-3,
+    ),
+    "common-product": CodeExercise(
+        _logits,
+        _product,
+        {
+            "summed": lambda *a: _product(*a, mean=False),
+            "labels-only": lambda *a: _product(*a, softmax=False),
         },
     ),
 }
