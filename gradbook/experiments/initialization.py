@@ -33,7 +33,7 @@ SCHEMES = {
     "He": ("he", lambda n: 1.0),
     "orthogonal": ("orthogonal", lambda n: 1.0),
     "LSUV": ("lsuv", lambda n: 1.0),
-    "003: std √(dᵢ/dₒ)": ("normal", lambda n: math.sqrt(n)),
+    "std √(dᵢ/dₒ)": ("normal", lambda n: math.sqrt(n)),
 }
 SCALE = {"torch_default": 3**-0.5, "he": 2**0.5}  # σ_w of the init itself, where it is not 1
 

@@ -9,7 +9,7 @@ They run on NumPy, on PyTorch, and on a stack of networks.  Nothing here trains;
 from . import backprop
 from .activations import ACTIVATIONS, Activation, activation, prelu
 from .architectures import dense, layer_sizes, lstm, mlp, normalized, recurrent, residual
-from .initializations import INITIALIZATIONS, gain, initialization, lsuv
+from .initializations import INITIALIZATIONS, LSUV, gain, initialization, lsuv
 from .normalizations import batch_norm, group_norm, layer_norm, rms_norm, standardize
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "initialization",
     "gain",
     "lsuv",
+    "LSUV",
     "layer_sizes",
     "mlp",
     "normalized",

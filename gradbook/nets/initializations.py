@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .activations import Activation
 
 
-__all__ = ["INITIALIZATIONS", "initialization", "gain", "lsuv"]
+__all__ = ["INITIALIZATIONS", "LSUV", "initialization", "gain", "lsuv"]
 
 
 def zeros(rng, fan_in, fan_out):
@@ -131,6 +131,13 @@ def gain(activation: Activations | Activation) -> float:
         return known[phi.name]
     z, w = np.polynomial.hermite_e.hermegauss(150)
     return float((w @ phi(z) ** 2 / math.sqrt(2 * math.pi)) ** -0.5)
+
+
+#: Names of layer-sequential unit variance, and the weights that each begins with.
+#:
+#: >>> gb.nets.LSUV["lsuv"]
+#: 'orthogonal'
+LSUV = {"lsuv": "orthogonal", "lsuv_normal": "normal"}
 
 
 def lsuv(x: Array, weights: Sequence[Array], biases: Sequence[Array], phi: Function) -> list[Array]:

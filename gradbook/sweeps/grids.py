@@ -55,7 +55,7 @@ def axis(name, value):
         if name == "activation":
             nets.activation(v)
         elif name == "init":
-            v == "lsuv" or nets.initialization(v)
+            v in nets.LSUV or nets.initialization(v)
         elif name in ("depth", "width", "seed"):
             check_whole(0 if name == "seed" else 1, **{name: v})
         elif isinstance(v, bool) or not isinstance(v, Real) or not math.isfinite(v) or v < 0:

@@ -63,9 +63,10 @@ def sweep(
     "Adam": gb.adam}``. ``net`` is a function of :mod:`gradbook.nets` (its options by
     ``functools.partial``), ``rule`` a function ``rule(lr) -> Rule``.  ``depth`` counts hidden
     layers of ``width`` units; the readout is layer depth + 1. ``init`` is a name of
-    ``gradbook.nets.INITIALIZATIONS``, or ``lsuv`` on the first mini-batch. A network draws its
-    weights and its mini-batches (with replacement) from its own ``seed``: networks of one seed see
-    the same batches and the same standard normals, scaled by their σ_w.
+    ``gradbook.nets.INITIALIZATIONS``, or ``lsuv`` on the first mini-batch, from orthogonal
+    weights (``lsuv_normal``: from Gaussian ones). A network draws its weights and its mini-batches
+    (with replacement) from its own ``seed``: networks of one seed see the same batches and the same
+    standard normals, scaled by their σ_w.
 
     Returns an ``xarray.Dataset``.  At step 0, record_every, 2·record_every, … and the last:
 

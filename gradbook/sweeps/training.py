@@ -31,7 +31,7 @@ def train(job, *, data, kept, batch, device):
     records, state = [], None
     for step, rows in enumerate(batches(job["seed"], len(x), batch, kept[-1] + 1)):
         h, target = x[rows.to(device)], y[rows.to(device)]
-        if step == 0 and job["init"] == "lsuv":
+        if step == 0 and job["init"] in nets.LSUV:
             weights = [
                 W.detach().requires_grad_()
                 for W in nets.lsuv(h, weights, biases, forward.keywords["phi"])
@@ -176,6 +176,6 @@ def _rms(t):
 @lru_cache(maxsize=8)
 def _draw(init, sizes, seed):
     """One network's weights and biases at σ = 1."""
-    draw = nets.initialization("orthogonal" if init == "lsuv" else init)
+    draw = nets.initialization(nets.LSUV.get(init, init))
     rng = np.random.default_rng(seed)
     return [(draw(rng, i, o), rng.standard_normal((1, o), dtype=np.float32)) for i, o in sizes]

@@ -18,10 +18,7 @@ MADE = experiments.compare_schemes([3, 12], ["tanh", "relu"], width=128, seed=ra
         ("He", lambda w: torch.nn.init.kaiming_normal_(w, nonlinearity="relu")),
         ("orthogonal", torch.nn.init.orthogonal_),
         ("small: std 0.01", lambda w: torch.nn.init.normal_(w, std=0.01)),
-        (
-            "003: std √(dᵢ/dₒ)",
-            lambda w: torch.nn.init.normal_(w, std=(w.shape[0] / w.shape[1]) ** 0.5),
-        ),
+        ("std √(dᵢ/dₒ)", lambda w: torch.nn.init.normal_(w, std=(w.shape[0] / w.shape[1]) ** 0.5)),
     ],
 )
 def test_variances_are_torchs(scheme, theirs):

@@ -127,9 +127,34 @@ def slope_of_scale(f, y):
     return torch.autograd.grad(loss, c)[0].item()
 
 
+def by_torch_init(shape, mode, a):
+    torch.manual_seed(0)
+    w = torch.empty(shape, dtype=torch.float64)
+    fan = torch.nn.init._calculate_correct_fan(w, mode)
+    return torch.nn.init.calculate_gain("leaky_relu", a) / fan**0.5
+
+
+def uniform_of_he(rng, n_in, n_out):
+    bound = scipy.optimize.brentq(
+        lambda a: scipy.stats.uniform(-a, 2 * a).var() - 2 / n_in, 1e-6, 10
+    )
+    return scipy.stats.uniform(-bound, 2 * bound).rvs((n_in, n_out), random_state=rng)
+
+
+def level_with_dropout(n_in, p):
+    h = torch.relu(torch.randn(4_000_000, dtype=torch.float64, generator=SEED))
+    kept = torch.rand(len(h), generator=SEED) >= p
+    return 1 / (n_in * ((h * kept / (1 - p)) ** 2).mean().item())
+
+
+SEED = torch.Generator().manual_seed(0)
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("kaiming-deviation", by_torch_init),
+        ("uniform-bug", uniform_of_he),
         ("signals-by-hooks", by_probe),
         ("norms-bug", by_clip),
         ("common-product", slope_of_scale),
@@ -149,6 +174,13 @@ def slope_of_scale(f, y):
 )
 def test_code_is_compared_with_what_others_compute(name, answer):
     assert gb.check(name, answer).right
+
+
+def test_the_variance_with_dropout_is_that_of_drawn_units():
+    for n_in, p in ((64, 0.5), (100, 0.1)):
+        wanted = EXERCISES["variance-with-dropout"].wanted(n_in, p)
+        assert level_with_dropout(n_in, p) == pytest.approx(wanted, rel=0.01)
+    assert gb.check("variance-with-dropout", lambda n_in, p: 2 * (1 - p) / n_in).right
 
 
 def test_every_mistake_in_code_has_its_own_reply():

@@ -221,6 +221,12 @@ def test_lsuv_starts_with_unit_variance():
     )
     assert lsuv[-1] > 30 * orthogonal[-1]  # ReLU halves the mean square 11 times
     assert np.isfinite(made.loss).all()
+    plain, gaussian = (
+        gb.sweep(depth=12, width=64, activation="relu", init=init).activation_rms[0]
+        for init in ("normal", "lsuv_normal")
+    )
+    assert gaussian[-1] > 30 * plain[-1]
+    assert not np.allclose(gaussian, lsuv, rtol=1e-3)
 
 
 def test_an_executors_map_gives_the_same(monkeypatch):
