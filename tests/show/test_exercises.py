@@ -150,9 +150,35 @@ def level_with_dropout(n_in, p):
 SEED = torch.Generator().manual_seed(0)
 
 
+def rms_by_torch(g, z):
+    z = torch.tensor(z, requires_grad=True)
+    norm = torch.nn.RMSNorm(z.shape[1], eps=0, dtype=z.dtype)
+    return torch.autograd.grad(norm(z), z, torch.tensor(g))[0].numpy()
+
+
+def running_by_torch(z, mean, var, training):
+    """PyTorch's running variance takes the unbiased one of a batch, the exercise's does not."""
+    mean, kept = torch.tensor(mean), torch.tensor(var)
+    out = torch.nn.functional.batch_norm(torch.tensor(z), mean, kept, training=training)
+    taken = (kept.numpy() - 0.9 * var) * (len(z) - 1) / len(z)
+    return out.numpy(), mean.numpy(), 0.9 * var + taken if training else var
+
+
+def settled_by_steps(lr, decay, c):
+    rng, W = np.random.default_rng(0), np.ones(3)
+    for _ in range(int(20 / (lr * decay))):
+        g = rng.normal(size=3)
+        g -= W * (g @ W) / (W @ W)
+        W = (1 - lr * decay) * W - lr * c * g / np.linalg.norm(g) / np.linalg.norm(W)
+    return W @ W
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("rms-backward", rms_by_torch),
+        ("running-bug", running_by_torch),
+        ("settled-length", settled_by_steps),
         ("kaiming-deviation", by_torch_init),
         ("uniform-bug", uniform_of_he),
         ("signals-by-hooks", by_probe),

@@ -31,6 +31,38 @@ def _uniform(rng, n_in, n_out, square=6.0):
     return rng.uniform(-a, a, size=(n_in, n_out))
 
 
+def _rms_backward(g, z, root=True, out=True):
+    r2 = (z**2).mean(1, keepdims=True)
+    hat = z / np.sqrt(r2)
+    along = hat * (g * hat).mean(1, keepdims=True) if out else 0
+    return (g - along) / (np.sqrt(r2) if root else r2)
+
+
+def _rows():
+    rng = np.random.default_rng(6)
+    return [(rng.normal(size=s), rng.normal(1, 2, size=s)) for s in ((4, 3), (2, 7))]
+
+
+def _running(z, mean, var, training, momentum=0.1, wrong=()):
+    m, v = z.mean(0), z.var(0)
+    if training:
+        mean = (1 - momentum) * mean + momentum * m
+        var = (1 - momentum) * var + momentum * v
+    else:
+        m, v = m if "mean" in wrong else mean, v if "var" in wrong else var
+    return (z - m) / np.sqrt(v + 1e-5), mean, var
+
+
+def _modes():
+    rng = np.random.default_rng(7)
+    for training in (True, False):
+        yield rng.normal(2, 3, (8, 4)), rng.normal(1, 1, 4), rng.uniform(1, 2, 4), training
+
+
+def _settled(lr, decay, c, power=1.0, twice=2.0):
+    return (lr * c**2 / (twice * decay)) ** (power / 2)
+
+
 EXERCISES = {
     "kaiming-deviation": CodeExercise(
         _shapes,
@@ -59,5 +91,35 @@ EXERCISES = {
             "dropped-for-kept": lambda n_in, p: 2 * p / n_in,
             "not-scaled": lambda n_in, p: 2 * (1 - p) ** 2 / n_in,
         },
+    ),
+    "rms-backward": CodeExercise(
+        _rows,
+        _rms_backward,
+        {
+            "not-taken-out": lambda g, z: _rms_backward(g, z, out=False),
+            "square": lambda g, z: _rms_backward(g, z, root=False),
+            "layer-norm": lambda g, z: (
+                _rms_backward(g, z)
+                - g.mean(1, keepdims=True) / np.sqrt((z**2).mean(1, keepdims=True))
+            ),
+        },
+    ),
+    "running-bug": CodeExercise(
+        _modes,
+        _running,
+        {
+            "mean-of-the-batch": lambda *a: _running(*a, wrong=("mean",)),
+            "all-of-the-batch": lambda *a: _running(*a, wrong=("mean", "var")),
+        },
+    ),
+    "settled-length": CodeExercise(
+        lambda: [(0.1, 1e-3, 2.0), (0.01, 5e-3, 1.0)],
+        _settled,
+        {
+            "length": lambda *a: _settled(*a, power=0.5),
+            "fourth-power": lambda *a: _settled(*a, power=2.0),
+            "no-two": lambda *a: _settled(*a, twice=1.0),
+        },
+        rtol=0.01,
     ),
 }
