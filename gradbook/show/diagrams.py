@@ -88,9 +88,9 @@ def spread(ax: Axes, layers: Mapping[int, Array], color: str, label: str, bins: 
     """
     for height, values in enumerate(layers.values()):
         counts, _ = np.histogram(np.ravel(values), bins)
-        shape = height + 0.85 * counts / max(counts.max(), 1)
+        shape = height + 0.85 * np.append(counts, counts[-1]) / max(counts.max(), 1)
         ax.fill_between(
-            bins[:-1],
+            bins,
             height,
             shape,
             step="post",

@@ -48,3 +48,10 @@ def test_a_histogram_is_as_numpy_counts():
     counts, _ = np.histogram(values, bins)
     assert heights.max() == pytest.approx(0.85)
     assert set(np.round(0.85 * counts / counts.max(), 6)) <= set(np.round(heights, 6))
+
+
+def test_a_histogram_draws_its_last_bin_as_wide_as_the_others():
+    _, ax = gb.plot.axes()
+    gb.show.spread(ax, {1: np.array([-1.0, 1.0])}, "#0077bb", "h", np.linspace(-1, 1, 5))
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert set(corners[corners[:, 1] > 0.8][:, 0]) == {-1, -0.5, 0.5, 1}
