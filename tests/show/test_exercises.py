@@ -226,3 +226,17 @@ def test_code_that_cannot_be_tried_is_told_why():
     assert "returned the shape (4, 2)" in gb.check("backward-bug", lambda d, W, z: d).text
     assert "The answer is a function" in gb.check("backward-bug", 3).text
     assert "average" in gb.check("chi-by-sampling", lambda slope, sigma_w, q: 7.0).text
+
+
+@pytest.mark.parametrize("answer", [None, "0.3", [1, [2, 3]], 1j, [None, 2.0]])
+def test_what_is_no_number_is_told(answer):
+    assert "did not return numbers" in gb.check("weight-used-twice", lambda w, x: answer).text
+
+
+def test_a_list_for_a_tuple_and_a_tensor_for_an_array_will_do():
+    assert gb.check("update-bug", lambda *a: list(one_step(*a))).right
+    assert gb.check(
+        "weight-used-twice", lambda w, x: torch.tensor(twice(w, x)).requires_grad_()
+    ).right
+    short = gb.check("best-guarantee", lambda curvature, g: 1 / curvature).text
+    assert "shape (); () and () is right" in short

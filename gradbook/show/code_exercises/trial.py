@@ -34,17 +34,22 @@ def verdict(exercise: CodeExercise, answer: Callable) -> str:
         return f"Your function raised {type(error).__name__}: {error}"
     if any(part is ... for value in found for part in _parts(value)):
         return "No answer yet: put yours in place of the three dots."
-    for value, right in zip(found, _called(exercise.wanted, exercise)):
-        shapes, wanted = ([np.shape(part) for part in _parts(v)] for v in (value, right))
-        if shapes != wanted:
-            shapes, wanted = (" and ".join(map(str, each)) for each in (shapes, wanted))
-            return f"Your function returned the shape {shapes}; {wanted} is right."
+    wanted = _called(exercise.wanted, exercise)
+    try:
+        found = [_arrays(value, right) for value, right in zip(found, wanted)]
+    except (TypeError, ValueError, RuntimeError):
+        return "Your function did not return numbers: a number or an array of numbers is right."
+    for value, right in zip(found, wanted):
+        shapes, others = ([np.shape(part) for part in v] for v in (value, _parts(right)))
+        if shapes != others:
+            here, there = (" and ".join(map(str, each)) for each in (shapes, others))
+            return f"Your function returned the shape {here}; {there} is right."
     for name, function in {"right": exercise.wanted, **exercise.mistakes}.items():
         expected = _called(function, exercise)
         if all(
             np.allclose(a, b, rtol=exercise.rtol, atol=1e-9)
             for value, right in zip(found, expected)
-            for a, b in zip(_parts(value), _parts(right))
+            for a, b in zip(value, _parts(right))
         ):
             return name
     return "otherwise"
@@ -52,6 +57,15 @@ def verdict(exercise: CodeExercise, answer: Callable) -> str:
 
 def _parts(value):
     return value if isinstance(value, tuple) else (value,)
+
+
+def _arrays(value, right):
+    """An answer's parts as arrays of numbers; where a tuple is wanted, a list will do."""
+    parts = value if isinstance(right, tuple) and isinstance(value, (tuple, list)) else (value,)
+    arrays = [np.asarray(p.detach() if hasattr(p, "detach") else p) for p in parts]
+    if any(array.dtype.kind not in "biuf" for array in arrays):
+        raise TypeError("not numbers")
+    return arrays
 
 
 def _called(function, exercise):
