@@ -46,6 +46,22 @@ class Classification(NamedTuple):
     def classes(self) -> int:
         return int(self.y_train.max()) + 1
 
+    def held_out(self, examples: int = 300) -> Classification:
+        """The last ``examples`` of the training part stand where the test part stood.
+
+        Choose there (a learning rate, a schedule, when to stop), and report on the test part, which
+        then had no say in the choice.
+
+        >>> choose = gb.digits().held_out()
+        >>> choose.x_train.shape, choose.x_test.shape
+        ((1047, 64), (300, 64))
+        """
+        check_whole(1, len(self.x_train) - 1, examples=examples)
+        x, y = self.x_train, self.y_train
+        return self._replace(
+            x_train=x[:-examples], y_train=y[:-examples], x_test=x[-examples:], y_test=y[-examples:]
+        )
+
 
 class Regression(NamedTuple):
     """Inputs (examples, features), targets (examples, 1), and what the targets were made of.

@@ -1,6 +1,7 @@
 """Exercises that answer."""
 
 import tomllib
+import warnings
 from importlib.resources import files
 
 import numpy as np
@@ -10,6 +11,7 @@ import scipy.optimize
 import scipy.sparse.linalg
 import scipy.stats
 import torch
+import transformers
 
 import gradbook as gb
 from gradbook.show.code_exercises import EXERCISES
@@ -173,9 +175,38 @@ def settled_by_steps(lr, decay, c):
     return W @ W
 
 
+def by_transformers(t, lr, warm, total):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=lr)
+    with warnings.catch_warnings():  # its scheduler is asked for a rate before the first step
+        warnings.simplefilter("ignore")
+        schedule = transformers.get_cosine_schedule_with_warmup(optimizer, warm, total)
+    return lr * schedule.lr_lambdas[0](t)
+
+
+def by_scheduler(epochs, batches):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
+    rates = []
+    for _ in range(epochs * batches):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def by_least(square, curvature, variance):
+    def after(rate):
+        return (1 - rate * curvature) ** 2 * square + rate**2 * variance
+
+    return scipy.optimize.minimize_scalar(after, (0, 1 / curvature)).x
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("warm-up-then-cosine", by_transformers),
+        ("cosine-bug", by_scheduler),
+        ("best-next-rate", by_least),
         ("rms-backward", rms_by_torch),
         ("running-bug", running_by_torch),
         ("settled-length", settled_by_steps),
