@@ -4,6 +4,7 @@ They put the other rooms together and are imported by none of them.  What two ch
 elsewhere.
 """
 
+from .adaptive_methods import RULES, compare_rules, in_odd_units
 from .backpropagation import difference_errors
 from .digits import FAILURES, REMEDIES, dropout, remedy_matrix
 from .gradient_descent import descent_paths, valley_paths
@@ -31,6 +32,9 @@ __all__ = [
     "learning_rates",
     "first_sharpness",
     "small_transformers",
+    "RULES",
+    "compare_rules",
+    "in_odd_units",
     "FAILURES",
     "REMEDIES",
     "dropout",

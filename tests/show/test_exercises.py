@@ -201,9 +201,40 @@ def by_least(square, curvature, variance):
     return scipy.optimize.minimize_scalar(after, (0, 1 / curvature)).x
 
 
+def by_torch_adam(gradients, lr, beta1, beta2, eps):
+    x = torch.zeros(gradients.shape[1], dtype=torch.float64)
+    optimizer = torch.optim.Adam([x], lr=lr, betas=(beta1, beta2), eps=eps)
+    for g in gradients:
+        x.grad = torch.tensor(g)
+        optimizer.step()
+    return x.numpy()
+
+
+def several_by_torch(params, gradients):
+    params = [torch.tensor(p) for p in params]
+    optimizer = torch.optim.Adam(params, lr=0.1)
+    for grads in gradients:
+        for p, g in zip(params, grads):
+            p.grad = torch.tensor(g)
+        optimizer.step()
+    return tuple(p.numpy() for p in params)
+
+
+def mean_step(mean, deviation):
+    rng, x = np.random.default_rng(0), torch.zeros(2000, dtype=torch.float64)
+    optimizer = torch.optim.Adam([x], lr=1.0, betas=(0.9, 0.9999), eps=0)
+    for _ in range(1000):
+        x.grad = torch.tensor(rng.normal(mean, deviation, 2000))
+        optimizer.step()
+    return -x.mean().item() / 1000
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("adam-by-hand", by_torch_adam),
+        ("count-bug", several_by_torch),
+        ("step-in-noise", mean_step),
         ("warm-up-then-cosine", by_transformers),
         ("cosine-bug", by_scheduler),
         ("best-next-rate", by_least),

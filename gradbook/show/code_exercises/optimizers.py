@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from .trial import CodeExercise
 
 
@@ -30,7 +32,69 @@ def _best_rate(square, curvature, variance):
     return curvature * square / (curvature**2 * square + variance)
 
 
+def _adam(gradients, lr, beta1, beta2, eps, correct=True, root=True, inside=False):
+    m = v = moved = 0 * gradients[0]
+    for t, g in enumerate(gradients, 1):
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        up, down = (m / (1 - beta1**t), v / (1 - beta2**t)) if correct else (m, v)
+        if inside:
+            moved = moved - lr * up / np.sqrt(down + eps)
+        else:
+            moved = moved - lr * up / ((np.sqrt(down) if root else down) + eps)
+    return moved
+
+
+def _gradients():
+    rng = np.random.default_rng(8)
+    return [(rng.normal(size=(n, 3)), 0.1, 0.9, b, 1e-3) for n, b in ((1, 0.999), (7, 0.9))]
+
+
+def _adam_of_several(params, gradients, shared=True, lr=0.1, beta1=0.9, beta2=0.999, eps=1e-8):
+    params = [np.array(p) for p in params]
+    m, v, count = [0 * p for p in params], [0 * p for p in params], 0
+    for t, grads in enumerate(gradients, 1):
+        for i, g in enumerate(grads):
+            count += 1
+            s = count if shared else t
+            m[i] = beta1 * m[i] + (1 - beta1) * g
+            v[i] = beta2 * v[i] + (1 - beta2) * g * g
+            step = m[i] / (1 - beta1**s) / (np.sqrt(v[i] / (1 - beta2**s)) + eps)
+            params[i] = params[i] - lr * step
+    return tuple(params)
+
+
+def _several():
+    rng = np.random.default_rng(9)
+    params = [rng.normal(size=n) for n in (2, 3, 1)]
+    return [(params, [[rng.normal(size=p.shape) for p in params] for _ in range(4)])]
+
+
 EXERCISES = {
+    "adam-by-hand": CodeExercise(
+        _gradients,
+        _adam,
+        {
+            "not-corrected": lambda *a: _adam(*a, correct=False),
+            "no-root": lambda *a: _adam(*a, root=False),
+            "inside": lambda *a: _adam(*a, inside=True),
+            "uphill": lambda *a: -_adam(*a),
+        },
+    ),
+    "count-bug": CodeExercise(
+        _several,
+        lambda params, gradients: _adam_of_several(params, gradients, shared=False),
+        {"shared": _adam_of_several},
+    ),
+    "step-in-noise": CodeExercise(
+        lambda: [(1.0, 0.0), (1.0, 1.0), (0.1, 2.0)],
+        lambda mean, deviation: mean / math.hypot(mean, deviation),
+        {
+            "square": lambda mean, deviation: mean**2 / (mean**2 + deviation**2),
+            "sum": lambda mean, deviation: mean / (mean + deviation),
+            "one": lambda mean, deviation: 1.0,
+        },
+        rtol=0.02,
+    ),
     "warm-up-then-cosine": CodeExercise(
         _steps,
         _warm_cosine,
