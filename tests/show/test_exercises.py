@@ -10,6 +10,7 @@ import scipy.integrate
 import scipy.optimize
 import scipy.sparse.linalg
 import scipy.stats
+import sklearn.metrics
 import torch
 import transformers
 
@@ -229,9 +230,28 @@ def mean_step(mean, deviation):
     return -x.mean().item() / 1000
 
 
+def corrected_by_hand(scores, n_train, n_test):
+    """Student's interval of scipy, widened by the ratio of the two standard errors."""
+    mean, error = np.mean(scores), scipy.stats.sem(scores)
+    high = scipy.stats.t.interval(0.95, len(scores) - 1, loc=mean, scale=error)[1]
+    return (high - mean) * (1 + len(scores) * n_test / n_train) ** 0.5
+
+
+def by_sklearn(answers, labels, batch):
+    return sklearn.metrics.accuracy_score(labels, answers)
+
+
+def by_growth(times, blocks):
+    grown = lambda s: (1 + s * s) ** (blocks / 2) - times
+    return scipy.optimize.brentq(grown, 0, 10)
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("corrected-interval", corrected_by_hand),
+        ("batches-bug", by_sklearn),
+        ("branch-for-a-growth", by_growth),
         ("adam-by-hand", by_torch_adam),
         ("count-bug", several_by_torch),
         ("step-in-noise", mean_step),

@@ -1,10 +1,14 @@
 """Exercises whose answer is a function: on what it is tried, and with what it is compared."""
 
-from . import descent, optimizers, remedies, signals
+from . import descent, optimizers, practice, remedies, signals
 from .trial import CodeExercise, verdict
 
 __all__ = ["EXERCISES", "CodeExercise", "verdict"]
 
 EXERCISES: dict[str, CodeExercise] = (
-    descent.EXERCISES | signals.EXERCISES | remedies.EXERCISES | optimizers.EXERCISES
+    descent.EXERCISES
+    | signals.EXERCISES
+    | remedies.EXERCISES
+    | optimizers.EXERCISES
+    | practice.EXERCISES
 )
