@@ -52,7 +52,7 @@ def compare_rules(
     seed: Sequence[int] = range(3),
     record_every: int = 10,
 ) -> xr.Dataset:
-    """Train one hidden layer of 32 ReLU units by each of :data:`RULES`, at its best of ten rates.
+    """Train one hidden layer of 32 ReLU units by each of ``RULES``, at its best of ten rates.
 
     Returns over rule: ``loss`` (step), the mean over ``seed`` of the loss of mini-batches of 64;
     ``best``, the rate whose loss over the last 40 steps is least, and that loss, ``least``.
