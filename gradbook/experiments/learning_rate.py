@@ -110,7 +110,7 @@ def learning_rates(
     )
     for name, label in {
         "accuracy": "% of the test digits right",
-        "limit": "2/λₘₐₓ at the start",
+        "limit": "2/λ at the start",
         "net": "network",
         "lr": "learning rate",
     }.items():
