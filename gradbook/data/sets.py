@@ -50,7 +50,8 @@ class Classification(NamedTuple):
         """The last ``examples`` of the training part stand where the test part stood.
 
         Choose there (a learning rate, a schedule, when to stop), and report on the test part, which
-        then had no say in the choice.
+        then had no say in the choice.  Pixels stay as they are: :func:`digits` standardized them
+        with the mean and deviation of the whole training part.
 
         >>> choose = gb.digits().held_out()
         >>> choose.x_train.shape, choose.x_test.shape

@@ -32,6 +32,14 @@ def test_digits_are_split_and_standardized():
             data.digits(n_train=wrong)
 
 
+@given(st.integers(1, 1346))
+def test_digits_held_out_are_taken_from_the_training_part_alone(examples):
+    whole, choose = data.digits(), data.digits().held_out(examples)
+    assert len(choose.y_test) == examples
+    for kept, held, all_of_them in zip(choose[:2], choose[2:], whole[:2]):
+        assert (np.concatenate([kept, held]) == all_of_them).all()
+
+
 def test_digits_enlarged_are_the_same_digits():
     small, large = data.digits(), data.digits(size=28)
     assert (
@@ -95,6 +103,8 @@ def test_mnist_is_split_where_it_can_be_had(monkeypatch):
     [
         (lambda: data.digits(n_train=0), "from 1 to 1796"),
         (lambda: data.digits(size=7), "size is 7"),
+        (lambda: data.digits().held_out(0), "examples is 0"),
+        (lambda: data.digits(n_train=100).held_out(100), "from 1 to 99"),
         (lambda: data.line(0), "examples is 0"),
         (lambda: data.adding(1), "length is 1"),
         (lambda: data.recall(5, symbols=1), "symbols is 1"),
