@@ -2,7 +2,7 @@
 
 A number agrees with another that is one digit in the last printed place away; where two are printed
 to different places, the finer one. What chance computes carries its tolerance with the cell, as one
-of the tags in VARIES: so many per cent of the larger number, or a factor.
+of the tags in VARIES: so many per cent of the larger number, or a factor, on top of the rounding.
 """
 
 import re
@@ -30,14 +30,16 @@ def value_and_place(text):
 
 
 def agrees(new, old, tolerance=0.0):
-    """Whether two numbers as printed are the same, give or take one in the last place, or
-    ``tolerance`` of the larger.
+    """Whether two numbers as printed are the same, give or take ``tolerance`` of the larger and
+    one in the last place, by which rounding can move them apart.
 
     >>> agrees("0.236", "0.235"), agrees("0.237", "0.235"), agrees("12", "10", 0.3)
     (True, False, True)
+    >>> agrees("0.4", "0.6", 0.3)  # 0.449 and 0.551, say
+    True
     """
     (a, place_a), (b, place_b) = value_and_place(new), value_and_place(old)
-    return abs(a - b) <= max(1.001 * min(place_a, place_b), tolerance * max(abs(a), abs(b)))
+    return abs(a - b) <= 1.001 * min(place_a, place_b) + tolerance * max(abs(a), abs(b))
 
 
 def words(text):

@@ -4,11 +4,12 @@ They put the other rooms together and are imported by none of them.  What two ch
 elsewhere.
 """
 
+from .adaptive_methods import RULES, compare_rules, in_odd_units
 from .backpropagation import difference_errors
 from .digits import FAILURES, REMEDIES, dropout, remedy_matrix
 from .gradient_descent import descent_paths, valley_paths
 from .initialization import SCHEMES, compare_schemes
-from .learning_rate import NETWORKS, first_sharpness, learning_rates
+from .learning_rate import NETWORKS, first_sharpness, learning_rates, small_transformers
 from .measuring_gradients import gradient_correlation, shattered_gradients
 from .normalization import NORMALIZATIONS, compare_normalizations
 from .replication import fingerprint, twins
@@ -30,6 +31,10 @@ __all__ = [
     "NETWORKS",
     "learning_rates",
     "first_sharpness",
+    "small_transformers",
+    "RULES",
+    "compare_rules",
+    "in_odd_units",
     "FAILURES",
     "REMEDIES",
     "dropout",

@@ -137,9 +137,9 @@ def remedy_matrix(
     Learning rates of Adam and Nesterov are a tenth of ``lr``.  Returns over (failure, remedy, lr):
     ``accuracy`` (seed) on the test digits in percent; ``loss`` (step) and the initial ``signal``
     (place) relative to the last hidden layer's, medians over the seeds with ``_low`` and ``_high``;
-    ``mean``; over (failure, remedy): ``best_lr``, ``best``, ``least`` and ``most`` over the seeds,
-    at the best rate; and ``verdict``: a network trains if on average, at its best rate, it gets
-    more than half of the digits right.
+    ``mean``; over (failure, remedy): ``best_lr``, the rate at which that loss ends lowest, so that
+    the test digits do not choose, and there ``best``, the mean accuracy, with ``least`` and
+    ``most`` over the seeds; and ``verdict``: a network trains if ``best`` is above 50.
 
     >>> matrix = gb.experiments.remedy_matrix
     >>> matrix(["sigmoid"], ["none"], [0.1], depth=10, steps=20, seed=[0]).verdict.item()
@@ -185,7 +185,7 @@ def remedy_matrix(
     ]
     data = xr.concat(rows, xr.Variable("failure", names["failure"]))
     data["mean"] = data.accuracy.mean("seed")
-    best = data["mean"].argmax("lr")
+    best = data.loss.isel(step=-1, drop=True).fillna(np.inf).argmin("lr")
     data["best_lr"], data["best"] = data.lr[best], data["mean"].isel(lr=best)
     data["least"], data["most"] = (
         getattr(data.accuracy.isel(lr=best), f)("seed") for f in ("min", "max")

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import xarray as xr
+from torch import nn
 
 from .. import nets
 from ..checks import check_positive, check_whole
 from ..data.sets import digits
-from ..kinds import Activations, Function, Names, Numbers, Whole
+from ..kinds import Activations, Array, Function, Names, Numbers, Schedule, Whole
 from ..measure.curvature import sharpness
 from ..record import describe, spread
 from ..sweeps import draw_weights, side_by_side, sweep
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 from ..sweeps.grids import several
 
-__all__ = ["NETWORKS", "learning_rates", "first_sharpness"]
+__all__ = ["NETWORKS", "learning_rates", "first_sharpness", "small_transformers"]
 
 #: (The network as a function of its depth, σ_w), with ReLU.
 #:
@@ -55,9 +56,9 @@ def learning_rates(
 
     ``net`` names one or several of NETWORKS.  Returns over (net, depth, lr): ``accuracy``, the mean
     over ``seed`` on the test digits in percent; ``loss`` (step), the median with ``_low`` and
-    ``_high``, inf where a seed's was not finite; ``verdict`` in words; over (net, depth): ``limit``
-    = 2/λ, λ the median over the seeds of :func:`first_sharpness`, and ``best``, the rate with the
-    best accuracy.
+    ``_high``, inf where a seed's was not finite; ``verdict`` in words.  Over (net, depth):
+    ``limit``, 2 over the median of :func:`first_sharpness` over the seeds; ``best``, the rate with
+    the best accuracy.
 
     >>> t = gb.experiments.learning_rates([2], [0.1], ["plain, He"], steps=50)
     >>> t.verdict.item()
@@ -109,7 +110,7 @@ def learning_rates(
     )
     for name, label in {
         "accuracy": "% of the test digits right",
-        "limit": "2/λ at the start",
+        "limit": "2/λₘₐₓ at the start",
         "net": "network",
         "lr": "learning rate",
     }.items():
@@ -149,3 +150,69 @@ def first_sharpness(
         )
 
     return sharpness(params, loss, tolerance=0.02)
+
+
+class _Reader(nn.Module):
+    """A transformer for which the eight rows of a digit are eight tokens."""
+
+    def __init__(self, layers: int, width: int, norm_first: bool):
+        super().__init__()
+        self.embed = nn.Linear(8, width)
+        self.position = nn.Parameter(0.5 * torch.randn(8, width))
+        block = partial(
+            nn.TransformerEncoderLayer, width, 2, 2 * width, dropout=0.0, batch_first=True
+        )
+        self.blocks = nn.Sequential(*(block(norm_first=norm_first) for _ in range(layers)))
+        self.readout = nn.Linear(width, 10)
+
+    def forward(self, x):
+        tokens = self.embed(x.unflatten(1, (8, 8))) + self.position
+        return self.readout(self.blocks(tokens).mean(1))
+
+
+def small_transformers(
+    rate: Schedule,
+    *,
+    norm_first: bool = False,
+    layers: int = 4,
+    width: int = 16,
+    steps: int = 100,
+    batch: int = 32,
+    seed: Sequence[int] = range(8),
+) -> Array:
+    """Percent of the test digits that transformers read, one for each ``seed``, after ``steps`` of
+    Adam on mini-batches, step t with the learning rate ``rate(t)``.
+
+    The tokens are the eight rows of a digit.  Blocks are torch's, with two heads and a layer
+    normalization after each branch, or before it if ``norm_first`` is true (Xiong et al. 2020).
+
+    >>> bool(gb.experiments.small_transformers(gb.constant(0.01), layers=1, seed=[0])[0] > 30)
+    True
+    """
+    check_whole(layers=layers, width=width, steps=steps, batch=batch)
+    data, models = digits(), []
+    x, y, x_test, y_test = (torch.from_numpy(part) for part in data)
+    for s in seed:
+        torch.manual_seed(s)
+        models.append(_Reader(layers, width, norm_first))
+    params, _ = torch.func.stack_module_state(models)
+    draws = [torch.Generator().manual_seed(s) for s in seed]
+
+    def answers(p, rows):
+        return torch.func.functional_call(models[0], p, (rows,))
+
+    def loss(p, rows, labels):
+        return nn.functional.cross_entropy(answers(p, rows), labels)
+
+    gradients = torch.func.vmap(torch.func.grad(loss))
+    optimizer = torch.optim.Adam(params.values())
+    with nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH):  # which vmap can take apart
+        for t in range(steps):
+            optimizer.param_groups[0]["lr"] = rate(t)
+            rows = torch.stack([torch.randint(len(x), (batch,), generator=g) for g in draws])
+            for p, g in zip(params.values(), gradients(params, x[rows], y[rows]).values()):
+                p.grad = g
+            optimizer.step()
+        with torch.no_grad():
+            found = torch.func.vmap(lambda p: answers(p, x_test))(params)
+    return 100 * (found.argmax(-1) == y_test).double().mean(1).numpy()

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gradbook import data, experiments, nets, sweeps
+from gradbook.experiments import learning_rate
 
 
 def test_first_sharpness_is_the_hessians():
@@ -65,6 +66,26 @@ def test_the_grid_is_what_sweeps_give():
         .all()
     )
     assert np.isfinite(made.limit).all() and (made.share == made.lr / made.limit).all()
+
+
+def test_transformers_in_a_stack_are_trained_as_one_by_one():
+    rows, labels, x, y = (torch.from_numpy(part) for part in data.digits())
+    alone = []
+    for seed in (3, 4):
+        torch.manual_seed(seed)
+        model = learning_rate._Reader(2, 8, norm_first=True)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+        draw = torch.Generator().manual_seed(seed)
+        for _ in range(15):
+            few = torch.randint(len(rows), (16,), generator=draw)
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(rows[few]), labels[few]).backward()
+            optimizer.step()
+        alone.append(100 * (model(x).argmax(1) == y).double().mean().item())
+    stacked = experiments.small_transformers(
+        lambda t: 0.02, norm_first=True, layers=2, width=8, steps=15, batch=16, seed=[3, 4]
+    )
+    assert min(alone) > 15 and abs(np.array(alone) - stacked).max() < 2
 
 
 @pytest.mark.parametrize(

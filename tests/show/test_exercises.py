@@ -1,6 +1,7 @@
 """Exercises that answer."""
 
 import tomllib
+import warnings
 from importlib.resources import files
 
 import numpy as np
@@ -9,7 +10,9 @@ import scipy.integrate
 import scipy.optimize
 import scipy.sparse.linalg
 import scipy.stats
+import sklearn.metrics
 import torch
+import transformers
 
 import gradbook as gb
 from gradbook.show.code_exercises import EXERCISES
@@ -173,9 +176,88 @@ def settled_by_steps(lr, decay, c):
     return W @ W
 
 
+def by_transformers(t, lr, warm, total):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=lr)
+    with warnings.catch_warnings():  # its scheduler is asked for a rate before the first step
+        warnings.simplefilter("ignore")
+        schedule = transformers.get_cosine_schedule_with_warmup(optimizer, warm, total)
+    return lr * schedule.lr_lambdas[0](t)
+
+
+def by_scheduler(epochs, batches):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
+    rates = []
+    for _ in range(epochs * batches):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def by_least(square, curvature, variance):
+    def after(rate):
+        return (1 - rate * curvature) ** 2 * square + rate**2 * variance
+
+    return scipy.optimize.minimize_scalar(after, (0, 1 / curvature)).x
+
+
+def by_torch_adam(gradients, lr, beta1, beta2, eps):
+    x = torch.zeros(gradients.shape[1], dtype=torch.float64)
+    optimizer = torch.optim.Adam([x], lr=lr, betas=(beta1, beta2), eps=eps)
+    for g in gradients:
+        x.grad = torch.tensor(g)
+        optimizer.step()
+    return x.numpy()
+
+
+def several_by_torch(params, gradients):
+    params = [torch.tensor(p) for p in params]
+    optimizer = torch.optim.Adam(params, lr=0.1)
+    for grads in gradients:
+        for p, g in zip(params, grads):
+            p.grad = torch.tensor(g)
+        optimizer.step()
+    return tuple(p.numpy() for p in params)
+
+
+def mean_step(mean, deviation):
+    rng, x = np.random.default_rng(0), torch.zeros(2000, dtype=torch.float64)
+    optimizer = torch.optim.Adam([x], lr=1.0, betas=(0.9, 0.9999), eps=0)
+    for _ in range(1000):
+        x.grad = torch.tensor(rng.normal(mean, deviation, 2000))
+        optimizer.step()
+    return -x.mean().item() / 1000
+
+
+def corrected_by_hand(scores, n_train, n_test):
+    """Student's interval of scipy, widened by the ratio of the two standard errors."""
+    mean, error = np.mean(scores), scipy.stats.sem(scores)
+    high = scipy.stats.t.interval(0.95, len(scores) - 1, loc=mean, scale=error)[1]
+    return (high - mean) * (1 + len(scores) * n_test / n_train) ** 0.5
+
+
+def by_sklearn(answers, labels, batch):
+    return sklearn.metrics.accuracy_score(labels, answers)
+
+
+def by_growth(times, blocks):
+    grown = lambda s: (1 + s * s) ** (blocks / 2) - times
+    return scipy.optimize.brentq(grown, 0, 10)
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("corrected-interval", corrected_by_hand),
+        ("batches-bug", by_sklearn),
+        ("branch-for-a-growth", by_growth),
+        ("adam-by-hand", by_torch_adam),
+        ("count-bug", several_by_torch),
+        ("step-in-noise", mean_step),
+        ("warm-up-then-cosine", by_transformers),
+        ("cosine-bug", by_scheduler),
+        ("best-next-rate", by_least),
         ("rms-backward", rms_by_torch),
         ("running-bug", running_by_torch),
         ("settled-length", settled_by_steps),

@@ -1,8 +1,14 @@
 """Exercises whose answer is a function: on what it is tried, and with what it is compared."""
 
-from . import descent, remedies, signals
+from . import descent, optimizers, practice, remedies, signals
 from .trial import CodeExercise, verdict
 
 __all__ = ["EXERCISES", "CodeExercise", "verdict"]
 
-EXERCISES: dict[str, CodeExercise] = descent.EXERCISES | signals.EXERCISES | remedies.EXERCISES
+EXERCISES: dict[str, CodeExercise] = (
+    descent.EXERCISES
+    | signals.EXERCISES
+    | remedies.EXERCISES
+    | optimizers.EXERCISES
+    | practice.EXERCISES
+)
