@@ -73,12 +73,12 @@ def stability_limit(
 def best_step(
     smallest: float, largest: float, method: Method = "gradient descent"
 ) -> tuple[float, float, float]:
-    """(lr, momentum, rate) that are best for eigenvalues between ``smallest`` = μ and ``largest`` =
-    λₘₐₓ, κ = λₘₐₓ/λₘᵢₙ.
+    """(lr, momentum, rate) that are best for eigenvalues between ``smallest`` = λₘᵢₙ and
+    ``largest`` = λₘₐₓ, κ = λₘₐₓ/λₘᵢₙ.
 
-    Gradient descent 2/(μ + L), rate (κ − 1)/(κ + 1).  Heavy ball 4/(√μ + √L)², momentum ((√κ −
-    1)/(√κ + 1))², rate √momentum  (Polyak 1964).  Nesterov 4/(3L + μ), momentum (√(3κ + 1) −
-    2)/(√(3κ + 1) + 2), rate 1 − 2/√(3κ + 1)  (Lessard et al. 2016).
+    Gradient descent 2/(λₘᵢₙ + λₘₐₓ), rate (κ − 1)/(κ + 1).  Heavy ball 4/(√λₘᵢₙ + √λₘₐₓ)²,
+    momentum ((√κ − 1)/(√κ + 1))², rate √momentum  (Polyak 1964).  Nesterov 4/(3λₘₐₓ + λₘᵢₙ),
+    momentum (√(3κ + 1) − 2)/(√(3κ + 1) + 2), rate 1 − 2/√(3κ + 1)  (Lessard et al. 2016).
 
     >>> [round(v, 4) for v in gb.best_step(1.0, 100.0, "heavy ball")]
     [0.0331, 0.6694, 0.8182]
