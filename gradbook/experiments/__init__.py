@@ -11,6 +11,7 @@ from .gradient_descent import descent_paths, valley_paths
 from .initialization import SCHEMES, compare_schemes
 from .learning_rate import NETWORKS, first_sharpness, learning_rates, small_transformers
 from .measuring_gradients import gradient_correlation, shattered_gradients
+from .minibatches import batch_sizes, steps_to
 from .normalization import NORMALIZATIONS, compare_normalizations
 from .replication import fingerprint, twins
 from .signal_propagation import trainability
@@ -20,6 +21,8 @@ __all__ = [
     "descent_paths",
     "valley_paths",
     "difference_errors",
+    "batch_sizes",
+    "steps_to",
     "gradient_profiles",
     "trainability",
     "gradient_correlation",

@@ -246,9 +246,37 @@ def by_growth(times, blocks):
     return scipy.optimize.brentq(grown, 0, 10)
 
 
+def by_permutations(lr, curvature, variance, N):
+    """With the covariance matrix of a random order."""
+    c = (1 - lr * curvature) ** np.arange(N)
+    covariance = variance * N / (N - 1) * (np.eye(N) - np.ones((N, N)) / N)
+    return lr**2 * c @ covariance @ c / (1 - (1 - lr * curvature) ** (2 * N))
+
+
+def of_the_whole_batch(w, parts):
+    """By torch's autograd, on all examples at once."""
+    x, y = (torch.tensor(np.concatenate(part)) for part in zip(*parts))
+    w = torch.tensor(w, requires_grad=True)
+    return torch.autograd.grad(0.5 * ((x @ w - y) ** 2).mean(), w)[0].numpy()
+
+
+def most_gained(square, GHG, trace, B):
+    """The best step by scipy's search; where it gains half of the most by its root finding."""
+    gain = lambda size: (
+        -scipy.optimize.minimize_scalar(
+            lambda eta: -eta * square + eta**2 / 2 * (GHG + trace / size), (0, square / GHG)
+        ).fun
+    )
+    half = scipy.optimize.brentq(lambda size: gain(size) - gain(1e12) / 2, 1e-3, 1e6)
+    return gain(B), half
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("reshuffled-floor", by_permutations),
+        ("accumulation-bug", of_the_whole_batch),
+        ("gain-of-a-step", most_gained),
         ("corrected-interval", corrected_by_hand),
         ("batches-bug", by_sklearn),
         ("branch-for-a-growth", by_growth),

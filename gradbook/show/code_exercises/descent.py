@@ -75,6 +75,22 @@ def _twice(w, x, first=1.0, second=1.0):
     return (1 - h2**2) * (second * h1 + first * w * (1 - h1**2) * x)
 
 
+def _reshuffled(lr, curvature, variance, N):
+    d = 1 - lr * curvature
+    S1, S2 = (1 - d**N) / (1 - d), (1 - d ** (2 * N)) / (1 - d**2)
+    return lr**2 * variance * N / (N - 1) * (S2 - S1**2 / N) / (1 - d ** (2 * N))
+
+
+def _parts():
+    rng = np.random.default_rng(5)
+    for sizes in ((4, 4), (2, 5, 9)):
+        yield rng.normal(size=3), [(rng.normal(size=(b, 3)), rng.normal(size=b)) for b in sizes]
+
+
+def _accumulated(w, parts, weight=lambda b, parts: b / sum(len(y) for _, y in parts)):
+    return sum(weight(len(y), parts) * x.T @ (x @ w - y) / len(y) for x, y in parts)
+
+
 EXERCISES = {
     "power-iteration": CodeExercise(
         lambda: [(_matrix(*e).__matmul__, len(e)) for e in ((1.0, 2.0, 5.0), (0.1, 0.3, 0.9, 7.0))],
@@ -110,6 +126,39 @@ EXERCISES = {
             "second-only": lambda w, x: _twice(w, x, first=0),
             "first-only": lambda w, x: _twice(w, x, second=0),
             "half": lambda w, x: _twice(w, x) / 2,
+        },
+    ),
+    "reshuffled-floor": CodeExercise(
+        lambda: [(0.01, 1.0, 1.0, 100), (0.02, 2.5, 3.0, 20)],
+        _reshuffled,
+        {
+            "with-replacement": lambda lr, k, s2, N: lr * s2 / (k * (2 - lr * k)),
+            "curvature-of-one": lambda lr, k, s2, N: _reshuffled(lr, 1.0, s2, N),
+            "minima": lambda lr, k, s2, N: k**2 * _reshuffled(lr, k, s2, N),
+            "no-quotient": lambda lr, k, s2, N: _reshuffled(lr, k, s2, N) * (N - 1) / N,
+        },
+    ),
+    "accumulation-bug": CodeExercise(
+        _parts,
+        _accumulated,
+        {
+            "summed": lambda w, parts: _accumulated(w, parts, lambda b, parts: 1),
+            "mean-of-means": lambda w, parts: _accumulated(
+                w, parts, lambda b, parts: 1 / len(parts)
+            ),
+            "sum-over-examples": lambda w, parts: _accumulated(w, parts, lambda b, parts: b),
+        },
+    ),
+    "gain-of-a-step": CodeExercise(
+        lambda: [(4.0, 10.0, 60.0, 8.0), (1.5, 2.0, 30.0, 3.0)],
+        lambda square, GHG, trace, B: (square**2 / (2 * (GHG + trace / B)), trace / GHG),
+        {
+            "no-noise": lambda square, GHG, trace, B: (square**2 / (2 * GHG), trace / GHG),
+            "no-half": lambda square, GHG, trace, B: (square**2 / (GHG + trace / B), trace / GHG),
+            "simple-scale": lambda square, GHG, trace, B: (
+                square**2 / (2 * (GHG + trace / B)),
+                trace / square,
+            ),
         },
     ),
 }

@@ -1,0 +1,141 @@
+"""What the size of a mini-batch does to training: at equal numbers of examples, and to a goal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+
+from .. import nets
+from ..checks import check_positive, check_whole
+from ..data.sets import digits
+from ..kinds import Numbers, Whole
+from ..record import describe, spread
+from ..sweeps import batches, draw_weights, side_by_side, sweep
+from ..sweeps.grids import several
+
+__all__ = ["batch_sizes", "steps_to"]
+
+
+def batch_sizes(
+    batch: Whole,
+    lr: Numbers,
+    *,
+    examples: int = 2688,
+    width: int = 64,
+    seed: Sequence[int] = range(4),
+) -> xr.Dataset:
+    """Train one hidden layer of ReLU on the digits, for every batch size and learning rate, until
+    ``examples`` of them were seen.
+
+    Returns over (batch, lr): ``accuracy``, the mean over ``seed`` on the test digits in percent;
+    ``loss`` (share of the examples seen, in 12 places), the median with ``_low`` and ``_high``;
+    ``steps`` (batch); ``verdict`` in words.
+
+    >>> found = gb.experiments.batch_sizes([32, 64], 0.1, examples=640)
+    >>> found.steps.values.tolist(), found.verdict.values.tolist()
+    ([20, 10], ['it learns in part', 'it learns in part'])
+    """
+    sizes, rates = several(batch), list(map(float, several(lr)))
+    check_whole(1, examples, **{f"batch[{i}]": size for i, size in enumerate(sizes)})
+    check_positive(lr=np.array(rates))
+    places = np.linspace(0, 1, 12)
+
+    def train(size):
+        steps = examples // size
+        run = sweep(
+            depth=1,
+            width=width,
+            activation="relu",
+            sigma_w=2**0.5,
+            lr=rates,
+            seed=list(seed),
+            batch=size,
+            steps=steps,
+            record_every=max(1, steps // 44),
+            progress=False,
+        )
+        loss = run.loss.assign_coords(step=run.step / steps)
+        near = loss.sel(step=places, method="nearest").assign_coords(step=100 * places)
+        out = spread(near.rename(step="seen").to_dataset(name="loss"))
+        return out.assign(
+            accuracy=(100 * run.accuracy).mean("seed"), blows_up=run.diverged.any("seed")
+        ).expand_dims("lr" if "lr" not in out.dims else [])
+
+    data = xr.concat(list(side_by_side(train, sizes)), xr.Variable("batch", sizes))
+    if "lr" not in data.coords:
+        data = data.assign_coords(lr=rates)
+    data["steps"] = "batch", [examples // size for size in sizes]
+    data["verdict"] = xr.where(
+        data.blows_up,
+        "it blows up for some seed",
+        xr.where(
+            data.accuracy > 85,
+            "it learns",
+            xr.where(data.accuracy > 20, "it learns in part", "it does not learn"),
+        ),
+    )
+    for name, label in {
+        "batch": "batch size",
+        "lr": "learning rate",
+        "seen": "% of the examples seen",
+        "accuracy": "% of the test digits right",
+        "loss": "loss of the batch",
+    }.items():
+        data[name].attrs["long_name"] = label
+    return describe(data.drop_vars("blows_up"))
+
+
+def steps_to(
+    target: float,
+    batch: int,
+    lr: Sequence[float],
+    *,
+    width: int = 64,
+    seed: Sequence[int] = range(4),
+    limit: int = 1000,
+) -> tuple[float, float]:
+    """(steps, rate): the fewest steps of gradient descent, over the rates ``lr``, after which the
+    loss on all training digits is at most ``target``, and the rate at which it is so.
+
+    One hidden layer of ReLU with He's weights; the median over ``seed``.  Steps are inf where no
+    rate comes there within ``limit`` steps.
+
+    >>> steps, rate = gb.experiments.steps_to(1.0, batch=64, lr=[0.1, 0.5], seed=[0, 1])
+    >>> 1 < steps < 30, rate
+    (True, 0.5)
+    """
+    check_whole(batch=batch, width=width, limit=limit)
+    check_positive(lr=np.array(lr), target=np.array(target))
+    data, seeds = digits(), list(seed)
+    x, y = torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)
+    sizes = nets.layer_sizes(nets.mlp, x.shape[1], 1, width, data.classes)
+    each = [s for s in seeds for _ in lr]  # every seed with every rate
+    (W1, W2), (b1, b2) = draw_weights(
+        "normal", sizes, each, [2**0.5] * len(each), [0.0] * len(each), "cpu"
+    )
+    params, eta = [W1, W2, b1, b2], torch.tensor(list(lr) * len(seeds)).reshape(-1, 1, 1)
+
+    def losses(rows):
+        z = nets.mlp(x[rows], params[:2], params[2:], torch.relu)[-1]
+        each_loss = torch.nn.functional.cross_entropy(
+            z.flatten(0, 1), y[rows].flatten(), reduction="none"
+        )
+        return each_loss.view(rows.shape).mean(1)
+
+    everything = torch.arange(len(x)).expand(len(each), -1)
+    arrived = np.full(len(each), np.inf)
+    for step, rows in enumerate(batches(each, len(x), batch, limit), 1):
+        grads = torch.autograd.grad(losses(rows).sum(), params)
+        with torch.no_grad():
+            for p, g in zip(params, grads):
+                p -= eta * g
+            if step % max(1, step // 20) == 0:  # to five per cent
+                there = (losses(everything) <= target).numpy()
+                arrived[there & np.isinf(arrived)] = step
+        median = np.median(arrived.reshape(len(seeds), -1), 0)
+        if step > 2 * median.min():
+            break
+    return median.min().item(), float(lr[median.argmin()])
