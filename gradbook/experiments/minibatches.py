@@ -36,7 +36,7 @@ def batch_sizes(
 
     >>> found = gb.experiments.batch_sizes([32, 64], 0.1, examples=640)
     >>> found.steps.values.tolist(), found.verdict.values.tolist()
-    ([20, 10], ['it learns in part', 'it learns in part'])
+    ([20, 10], [['it learns in part'], ['it learns in part']])
     """
     sizes, rates = several(batch), list(map(float, several(lr)))
     check_whole(1, examples, **{f"batch[{i}]": size for i, size in enumerate(sizes)})
