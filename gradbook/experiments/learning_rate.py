@@ -20,7 +20,7 @@ from ..data.sets import digits
 from ..kinds import Activations, Array, Function, Names, Numbers, Schedule, Whole
 from ..measure.curvature import sharpness
 from ..record import describe, spread
-from ..sweeps import draw_weights, side_by_side, sweep
+from ..sweeps import draw_weights, in_words, side_by_side, sweep
 
 if TYPE_CHECKING:
     from ..nets.activations import Activation
@@ -99,15 +99,7 @@ def learning_rates(
     data = spread(runs.loss.where(np.isfinite(runs.loss)).to_dataset(name="loss"))
     data["accuracy"], data["limit"] = accuracy, runs.limit
     data["share"], data["best"] = accuracy.lr / runs.limit, accuracy.idxmax("lr")
-    data["verdict"] = xr.where(
-        runs.diverged.any("seed"),
-        "it blows up for some seed",
-        xr.where(
-            accuracy > 80,
-            "it learns",
-            xr.where(accuracy > 20, "it learns in part", "it does not learn"),
-        ),
-    )
+    data["verdict"] = in_words(accuracy, runs.diverged.any("seed"))
     for name, label in {
         "accuracy": "% of the test digits right",
         "limit": "2/λₘₐₓ at the start",

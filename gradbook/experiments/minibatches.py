@@ -13,8 +13,8 @@ from ..checks import check_positive, check_whole
 from ..data.sets import digits
 from ..kinds import Numbers, Whole
 from ..record import describe, spread
-from ..sweeps import batches, draw_weights, side_by_side, sweep
-from ..sweeps.grids import several
+from ..sweeps import batches, draw_weights, in_words, side_by_side, sweep
+from ..sweeps.grids import axis, several
 
 __all__ = ["batch_sizes", "steps_to"]
 
@@ -38,9 +38,11 @@ def batch_sizes(
     >>> found.steps.values.tolist(), found.verdict.values.tolist()
     ([20, 10], [['it learns in part'], ['it learns in part']])
     """
-    sizes, rates = several(batch), list(map(float, several(lr)))
+    check_whole(examples=examples)
+    sizes, rates, seeds = several(batch), axis("lr", lr), axis("seed", seed)
+    if not sizes:
+        raise ValueError("batch is empty; give one size or a sequence of at least one")
     check_whole(1, examples, **{f"batch[{i}]": size for i, size in enumerate(sizes)})
-    check_positive(lr=np.array(rates))
     places = np.linspace(0, 1, 12)
 
     def train(size):
@@ -51,7 +53,7 @@ def batch_sizes(
             activation="relu",
             sigma_w=2**0.5,
             lr=rates,
-            seed=list(seed),
+            seed=seeds,
             batch=size,
             steps=steps,
             record_every=max(1, steps // 44),
@@ -60,23 +62,11 @@ def batch_sizes(
         loss = run.loss.assign_coords(step=run.step / steps)
         near = loss.sel(step=places, method="nearest").assign_coords(step=100 * places)
         out = spread(near.rename(step="seen").to_dataset(name="loss"))
-        return out.assign(
-            accuracy=(100 * run.accuracy).mean("seed"), blows_up=run.diverged.any("seed")
-        ).expand_dims("lr" if "lr" not in out.dims else [])
+        accuracy, diverged = (100 * run.accuracy).mean("seed"), run.diverged.any("seed")
+        return out.assign(accuracy=accuracy, verdict=in_words(accuracy, diverged))
 
     data = xr.concat(list(side_by_side(train, sizes)), xr.Variable("batch", sizes))
-    if "lr" not in data.coords:
-        data = data.assign_coords(lr=rates)
     data["steps"] = "batch", [examples // size for size in sizes]
-    data["verdict"] = xr.where(
-        data.blows_up,
-        "it blows up for some seed",
-        xr.where(
-            data.accuracy > 85,
-            "it learns",
-            xr.where(data.accuracy > 20, "it learns in part", "it does not learn"),
-        ),
-    )
     for name, label in {
         "batch": "batch size",
         "lr": "learning rate",
@@ -85,13 +75,13 @@ def batch_sizes(
         "loss": "loss of the batch",
     }.items():
         data[name].attrs["long_name"] = label
-    return describe(data.drop_vars("blows_up"))
+    return describe(data)
 
 
 def steps_to(
     target: float,
     batch: int,
-    lr: Sequence[float],
+    lr: Numbers,
     *,
     width: int = 64,
     seed: Sequence[int] = range(4),
@@ -108,15 +98,18 @@ def steps_to(
     (True, 0.5)
     """
     check_whole(batch=batch, width=width, limit=limit)
-    check_positive(lr=np.array(lr), target=np.array(target))
-    data, seeds = digits(), list(seed)
+    check_positive(target=np.array(target))
+    data, rates, seeds = digits(), axis("lr", lr), axis("seed", seed)
     x, y = torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)
     sizes = nets.layer_sizes(nets.mlp, x.shape[1], 1, width, data.classes)
-    each = [s for s in seeds for _ in lr]  # every seed with every rate
+    each = [s for s in seeds for _ in rates]  # every seed with every rate
     (W1, W2), (b1, b2) = draw_weights(
         "normal", sizes, each, [2**0.5] * len(each), [0.0] * len(each), "cpu"
     )
-    params, eta = [W1, W2, b1, b2], torch.tensor(list(lr) * len(seeds)).reshape(-1, 1, 1)
+    params, eta = (
+        [W1, W2, b1, b2],
+        torch.tensor(rates * len(seeds), dtype=torch.float32).reshape(-1, 1, 1),
+    )
 
     def losses(rows):
         z = nets.mlp(x[rows], params[:2], params[2:], torch.relu)[-1]
@@ -138,4 +131,4 @@ def steps_to(
         median = np.median(arrived.reshape(len(seeds), -1), 0)
         if step > 2 * median.min():
             break
-    return median.min().item(), float(lr[median.argmin()])
+    return median.min().item(), float(rates[median.argmin()])

@@ -4,7 +4,7 @@ A grid of arguments goes in, one data set over that grid comes out.  For a model
 in ``measure``.
 """
 
-from .sweep import side_by_side, sweep
+from .sweep import in_words, side_by_side, sweep
 from .training import batches, draw_weights
 
-__all__ = ["sweep", "draw_weights", "batches", "side_by_side"]
+__all__ = ["sweep", "in_words", "draw_weights", "batches", "side_by_side"]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..nets.activations import Activation
 
 
-__all__ = ["sweep", "side_by_side"]
+__all__ = ["sweep", "in_words", "side_by_side"]
 
 
 def sweep(
@@ -160,6 +160,20 @@ def sweep(
     return describe(
         result.squeeze(alone).drop_vars([name for name in ("net", "rule") if name in alone])
     )
+
+
+def in_words(accuracy: xr.DataArray, diverged: xr.DataArray) -> xr.DataArray:
+    """What an accuracy in percent says of a network; ``diverged``: some seed's loss was not finite.
+
+    >>> import xarray as xr
+    >>> some = xr.DataArray([95.0, 60.0, 10.0, 95.0])
+    >>> said = gb.sweeps.in_words(some, xr.DataArray([False, False, False, True]))
+    >>> said.values[:3].tolist(), said.values[3].item()
+    (['it learns', 'it learns in part', 'it does not learn'], 'it blows up for some seed')
+    """
+    learns = xr.where(accuracy > 20, "it learns in part", "it does not learn")
+    learns = xr.where(accuracy > 80, "it learns", learns)
+    return xr.where(diverged, "it blows up for some seed", learns)
 
 
 def side_by_side(train: Function, jobs: Sequence[Any]) -> Iterator[Any]:
