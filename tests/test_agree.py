@@ -138,6 +138,21 @@ def test_pairs_of_numbers(a, b, same):
 
 
 @pytest.mark.parametrize(
+    "a, b, tolerance, same",
+    [
+        ("0.4", "0.6", 0.3, True),  # 0.449 and 0.551 are 18 % apart
+        ("0.4", "0.8", 0.3, False),  # 0.449 and 0.751, the nearest, are 40 % apart
+        ("41", "58", 0.3, True),
+        ("41", "62", 0.3, False),
+        ("10", "29", 2 / 3, True),
+        ("10", "34", 2 / 3, False),
+    ],
+)
+def test_rounding_comes_on_top_of_a_tolerance(a, b, tolerance, same):
+    assert agree.agrees(a, b, tolerance) == agree.agrees(b, a, tolerance) == same
+
+
+@pytest.mark.parametrize(
     "new, old",
     [
         ("(3, 4)", "(3 4)"),
