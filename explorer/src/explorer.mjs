@@ -143,6 +143,7 @@ export function mount({ model, el }) {
 
   function addButtons() {
     const first = position();
+    let stop = () => {};
     if (spec.play) {
       const { values, label } = spec.controls.find(c => c.name === spec.play);
       const button = html('button', {
@@ -159,7 +160,7 @@ export function mount({ model, el }) {
           }, 500);
         },
       });
-      const stop = () => {
+      stop = () => {
         clearInterval(playing);
         if (playing) setTimeout(say);
         playing = null;
@@ -168,7 +169,11 @@ export function mount({ model, el }) {
       stop();
       buttons.append(button);
     }
-    buttons.append(html('button', { type: 'button', onclick: () => move(first) }, '↺ Reset'));
+    const reset = () => {
+      stop();
+      move(first);
+    };
+    buttons.append(html('button', { type: 'button', onclick: reset }, '↺ Reset'));
     if (model.link) {
       const button = html(
         'button',
