@@ -36,6 +36,7 @@ from .nets import batch_norm as batch_norm
 from .nets import dense as dense
 from .nets import gain as gain
 from .nets import group_norm as group_norm
+from .nets import gru as gru
 from .nets import initialization as initialization
 from .nets import layer_norm as layer_norm
 from .nets import lstm as lstm

@@ -451,7 +451,7 @@ def test_the_front_page_says_for_whom_and_where_to_begin(visit, site):
         for f in (f"{c.removesuffix('.html')}.ipynb" for c in chapters)
     )
     said = page.locator("article").inner_text()
-    hours = {5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
+    hours = {5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 11: "eleven"}
     assert f"about {hours[round(minutes / 60)]} hours" in said and "You need derivatives" in said
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 __all__ = ["Threshold", "Finding", "Diagnosis", "Evidence", "UNSCALED", "of_its_size"]
 
 BOOK = "https://gradients-that-flow.github.io/gradients-that-flow/chapters/"
-CHAPTERS = {  # where each verdict is explained, and its remedies
+CHAPTERS = {  # where each verdict, or a quantity of its own, is explained, and its remedies
     "vanishing": "3-remedies/initialization",
     "exploding": "3-remedies/initialization",
     "saturated": "3-remedies/normalization",
@@ -24,6 +24,7 @@ CHAPTERS = {  # where each verdict is explained, and its remedies
     "not trained": "2-vanishing-exploding/measuring-gradients",
     "unstable": "4-optimizers/learning-rate",
     "stalled": "4-optimizers/learning-rate",
+    "signal_in_time": "2-vanishing-exploding/recurrent-networks",
 }
 HEALTHY = (
     "Signal and weight gradients are of one size through the layers, "
@@ -75,7 +76,7 @@ class Finding:
     @property
     def link(self) -> str:
         """The chapter that explains it."""
-        return f"{BOOK}{CHAPTERS[self.verdict]}.html"
+        return f"{BOOK}{CHAPTERS.get(self.quantity, CHAPTERS[self.verdict])}.html"
 
     def __str__(self) -> str:
         return f"{self.what}\n  Why: {self.why}.\n  Remedy: {self.remedy}\n  {self.link}"

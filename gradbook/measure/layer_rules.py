@@ -50,8 +50,8 @@ def in_time(seen):
         )
         why = "a step multiplies by the recurrent weights and the slopes, or the gates, once more"
         remedy = (
-            "an LSTM or GRU whose forget gate begins open (bias 1 or more), orthogonal recurrent "
-            "weights, shorter pieces, or attention"
+            "an LSTM or GRU whose gate begins open (a bias of ln T keeps a third for T steps), "
+            "orthogonal recurrent weights, or attention"
         )
         if grows:
             remedy = "clip_norm; orthogonal recurrent weights, or smaller ones"

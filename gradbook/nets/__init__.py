@@ -8,9 +8,10 @@ They run on NumPy, on PyTorch, and on a stack of networks.  Nothing here trains;
 
 from . import backprop
 from .activations import ACTIVATIONS, Activation, activation, prelu
-from .architectures import dense, layer_sizes, lstm, mlp, normalized, recurrent, residual
+from .architectures import dense, gru, layer_sizes, lstm, mlp, normalized, recurrent, residual
 from .initializations import INITIALIZATIONS, LSUV, gain, initialization, lsuv
 from .normalizations import batch_norm, group_norm, layer_norm, rms_norm, standardize
+from .rounding import round_stochastically, round_to, spacing
 
 __all__ = [
     "Activation",
@@ -29,10 +30,14 @@ __all__ = [
     "dense",
     "recurrent",
     "lstm",
+    "gru",
     "batch_norm",
     "layer_norm",
     "group_norm",
     "rms_norm",
     "standardize",
+    "round_to",
+    "round_stochastically",
+    "spacing",
     "backprop",
 ]

@@ -18,7 +18,7 @@ from ..rules.arithmetic import library
 from .activations import activation
 from .normalizations import batch_norm
 
-__all__ = ["layer_sizes", "mlp", "normalized", "residual", "dense", "recurrent", "lstm"]
+__all__ = ["layer_sizes", "mlp", "normalized", "residual", "dense", "recurrent", "lstm", "gru"]
 
 
 def affine(h, W, b):
@@ -168,13 +168,15 @@ def recurrent(
     return zs
 
 
-def lstm(x: Array, W_x: Array, W_h: Array, b: Array) -> list[tuple[Array, Array]]:
+def lstm(
+    x: Array, W_x: Array, W_h: Array, b: Array, state: tuple[Array, Array] | None = None
+) -> list[tuple[Array, Array]]:
     """States [(h₁, c₁), …] of a long short-term memory
     (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
 
     c_t = f·c_{t−1} + i·g and h_t = o·tanh(c_t); the four gates stand side by side in the columns of
     W_x, W_h and b, in torch's order i, f, g, o.  Shapes as in :func:`recurrent`, with 4·units
-    columns.
+    columns; ``state`` (h₀, c₀) begins with 0.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -187,11 +189,39 @@ def lstm(x: Array, W_x: Array, W_h: Array, b: Array) -> list[tuple[Array, Array]
     """
     sigmoid, tanh = activation("sigmoid"), activation("tanh")
     states, n = [], W_h.shape[-2]
+    h, c = state or (0, 0)
+    for x_t in x:
+        z = x_t @ W_x + b + (h @ W_h if states or state else 0)
+        i, f, g, o = (z[..., k * n : (k + 1) * n] for k in range(4))
+        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        h = sigmoid(o) * tanh(c)
+        states.append((h, c))
+    return states
+
+
+def gru(x: Array, W_x: Array, W_h: Array, b: Array, h: Array | None = None) -> list[Array]:
+    """States [h₁, …] of a gated recurrent unit  (Cho et al. 2014).
+
+    h_t = u·h_{t−1} + (1 − u)·g, where g = tanh(x_t W_x + b + r·(h_{t−1} W_h)); r, u and g stand
+    side by side in the columns, torch's order.  The update gate u *keeps* the state, as in torch,
+    Keras and the paper; Chung et al. (2014) let it replace the state.  Shapes as in
+    :func:`recurrent`, with 3·units columns.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = gb.adding(length=50)
+    >>> W_x, W_h, b = rng.standard_normal((2, 24)), rng.standard_normal((8, 24)) / 3, np.zeros(24)
+    >>> states = gb.gru(x, W_x, W_h, b)
+    >>> len(states), states[-1].shape
+    (50, (100, 8))
+    """
+    sigmoid, tanh = activation("sigmoid"), activation("tanh")
+    states, n = [], W_h.shape[-2]
     for x_t in x:
         z = x_t @ W_x + b
-        if states:
-            z = z + states[-1][0] @ W_h
-        i, f, g, o = (z[..., k * n : (k + 1) * n] for k in range(4))
-        c = sigmoid(i) * tanh(g) + (sigmoid(f) * states[-1][1] if states else 0)
-        states.append((sigmoid(o) * tanh(c), c))
+        s = 0 * z if h is None else h @ W_h
+        r, u = (sigmoid((z + s)[..., k * n : (k + 1) * n]) for k in range(2))
+        g = tanh(z[..., 2 * n :] + r * s[..., 2 * n :])
+        h = (1 - u) * g if h is None else u * h + (1 - u) * g
+        states.append(h)
     return states

@@ -51,7 +51,7 @@ def train(job, *, data, kept, batch, device):
                 )
             )
         if step < kept[-1]:
-            state = _descend(step_rule, grads[len(measured) :], state, params)
+            state = descend(step_rule, grads[len(measured) :], state, params)
     out = {name: np.stack([record[name] for record in records], 1) for name in records[0]}
     out["diverged"] = ~np.isfinite(out["loss"]).all(1)
     if kept[-1]:
@@ -123,7 +123,7 @@ def _accuracy(forward, weights, biases, x, y):
 
 
 @torch.no_grad()
-def _descend(rule, grads, state, params):
+def descend(rule, grads, state, params):
     """One step in place; the new state.  Array by array, where the rule allows.
 
     Less memory is in flight.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 __all__ = ["FORMATS", "Format", "format_depth"]
 
@@ -48,11 +48,7 @@ FORMATS = {
 }
 
 
-def format_depth(
-    factor: float,
-    format: Literal["float64", "float32", "bfloat16", "float16"] = "float32",
-    start: float = 1.0,
-) -> float:
+def format_depth(factor: float, format: str = "float32", start: float = 1.0) -> float:
     """How many layers a number ``start`` survives in ``format`` when each layer multiplies it by
     ``factor``.
 
@@ -74,6 +70,7 @@ def format_depth(
         return 0
     if factor == 1:
         return math.inf
-    layers = (math.log(top if factor > 1 else smallest / 2) - math.log(start)) / math.log(factor)
     # half the smallest rounds to 0
+    end = math.log(top) if factor > 1 else math.log(smallest) - math.log(2)
+    layers = (end - math.log(start)) / math.log(factor)
     return math.floor(layers + 1e-9) if factor > 1 else math.ceil(layers - 1e-9) - 1

@@ -69,6 +69,22 @@ def test_recurrent_nets_equal_torch():
     )
 
 
+def test_gated_units_equal_torch_and_go_on_from_a_state():
+    torch.manual_seed(0)
+    x, gru, lstm = torch.randn(6, 3, 4), torch.nn.GRU(4, 5), torch.nn.LSTM(4, 5)
+    with torch.no_grad():
+        gru.bias_hh_l0.zero_()  # torch's second bias of the candidate stands inside the reset gate
+    weights = gru.weight_ih_l0.T, gru.weight_hh_l0.T, gru.bias_ih_l0
+    states = nets.gru(x, *weights)
+    torch.testing.assert_close(torch.stack(states), gru(x)[0])
+    torch.testing.assert_close(nets.gru(x[2:], *weights, states[1])[-1], states[-1])
+    in_numpy = nets.gru(x.numpy(), *(w.detach().numpy() for w in weights))
+    np.testing.assert_allclose(in_numpy[-1], states[-1].detach(), rtol=1e-4, atol=1e-6)
+    weights = lstm.weight_ih_l0.T, lstm.weight_hh_l0.T, lstm.bias_ih_l0 + lstm.bias_hh_l0
+    states = nets.lstm(x, *weights)
+    torch.testing.assert_close(nets.lstm(x[2:], *weights, states[1])[-1], states[-1])
+
+
 class Block(torch.nn.Module):
     """A residual network as one writes it in torch."""
 

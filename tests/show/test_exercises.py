@@ -1,5 +1,6 @@
 """Exercises that answer."""
 
+import math
 import tomllib
 import warnings
 from importlib.resources import files
@@ -271,9 +272,64 @@ def most_gained(square, GHG, trace, B):
     return gain(B), half
 
 
+def through_time_by_autograd(x, W_x, W_h, b, V):
+    """Of the sum of all v·h, by torch's own recurrent layer."""
+    rnn = torch.nn.RNN(x.shape[1], len(W_h)).double()
+    with torch.no_grad():
+        for p, value in zip(rnn.parameters(), (W_x.T, W_h.T, b, np.zeros(len(b)))):
+            p.copy_(torch.from_numpy(value))
+    (rnn(torch.from_numpy(x))[0] * torch.from_numpy(V)).sum().backward()
+    return rnn.weight_ih_l0.grad.T.numpy(), rnn.weight_hh_l0.grad.T.numpy()
+
+
+def one_bias_of_two(lstm, bias):
+    """With all weights 0, one step keeps the share σ(f) of the cell."""
+    n = lstm.hidden_size
+    with torch.no_grad():
+        lstm.bias_hh_l0[n : 2 * n] = bias
+        lstm.bias_ih_l0[n : 2 * n] = 0
+        acting = lstm.bias_ih_l0 + lstm.bias_hh_l0
+        for p in (lstm.weight_ih_l0, lstm.weight_hh_l0):
+            p.zero_()
+        kept = torch.autograd.functional.jacobian(
+            lambda c: lstm(torch.zeros(1, 1, 2), (torch.zeros(1, 1, n), c))[1][1],
+            torch.ones(1, 1, n),
+        )
+    assert np.allclose(kept.reshape(n, n).diagonal(), 1 / (1 + np.exp(-bias)))
+    return acting
+
+
+def by_powers(a, c):
+    power = lambda k: -(scipy.linalg.expm(k * scipy.linalg.logm([[a, c], [0, a]]))[0, 1])
+    return -scipy.optimize.minimize_scalar(power, (0.5, -1.1 / np.log(a))).fun
+
+
+def step_by_scaler(w, scaled, scale, lr):
+    """By torch's GradScaler, whose order of calls is that of its manual."""
+    p = torch.nn.Parameter(torch.tensor(w))
+    optimizer = torch.optim.SGD([p], lr=lr)
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    scaler.scale((p * torch.tensor(scaled / scale)).sum()).backward()
+    scaler.unscale_(optimizer)
+    torch.nn.utils.clip_grad_norm_([p], 1.0)
+    scaler.step(optimizer)
+    return p.detach().numpy()
+
+
+def by_expectation(p, u):
+    up = scipy.stats.bernoulli(p)
+    return up.expect(lambda k: (k - p) ** 2) * u**2, (abs(np.array([p, 1 - p])).min() * u) ** 2
+
+
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("norm-that-holds", lambda x: math.hypot(*x.tolist())),
+        ("scale-bug", step_by_scaler),
+        ("two-roundings", by_expectation),
+        ("bptt-every-time", through_time_by_autograd),
+        ("forget-gate-bug", one_bias_of_two),
+        ("largest-of-powers", by_powers),
         ("reshuffled-floor", by_permutations),
         ("accumulation-bug", of_the_whole_batch),
         ("gain-of-a-step", most_gained),

@@ -22,6 +22,7 @@ class CodeExercise:
     wanted: Callable
     mistakes: dict[str, Callable]
     rtol: float = 1e-6
+    atol: float = 1e-9
 
 
 def verdict(exercise: CodeExercise, answer: Callable) -> str:
@@ -47,7 +48,7 @@ def verdict(exercise: CodeExercise, answer: Callable) -> str:
     for name, function in {"right": exercise.wanted, **exercise.mistakes}.items():
         expected = _called(function, exercise)
         if all(
-            np.allclose(a, b, rtol=exercise.rtol, atol=1e-9)
+            np.allclose(a, b, rtol=exercise.rtol, atol=exercise.atol)
             for value, right in zip(found, expected)
             for a, b in zip(value, _parts(right))
         ):

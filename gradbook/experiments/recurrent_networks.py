@@ -1,0 +1,245 @@
+"""How far back recurrent networks learn, and how much of the gradient arrives there, before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+import xarray as xr
+
+from .. import data, nets, rules
+from ..checks import check_positive, check_whole
+from ..kinds import Function, Names, Numbers, Whole
+from ..record import describe, spread
+from ..sweeps import side_by_side
+from ..sweeps.grids import axis, several
+from ..sweeps.training import descend
+from ..theory import chi
+
+__all__ = ["CELLS", "Cell", "learn_sequences", "memory_map"]
+
+Cell: TypeAlias = Literal["Gaussian", "orthogonal", "identity", "LSTM", "GRU"]
+#: Gates that stand side by side.  The first three cells differ by W_h, and the third has ReLU.
+CELLS = {"Gaussian": 1, "orthogonal": 1, "identity": 1, "LSTM": 4, "GRU": 3}
+
+
+def learn_sequences(
+    cell: Cell,
+    length: int,
+    *,
+    task: Function = data.recall,
+    gain: Numbers = 1.0,
+    bias: Numbers = 0.0,
+    drive: float = 1.0,
+    units: int = 16,
+    lr: float = 0.01,
+    steps: int = 300,
+    batch: int = 16,
+    back: int | None = None,
+    seed: Sequence[int] = range(8),
+) -> xr.Dataset:
+    """Train recurrent networks to answer at the end of a sequence, with new ones at every step.
+
+    ``task(length, examples=…, seed=…)`` gives x (time, examples, features) and y, classes
+    (examples,) or targets (examples, outputs) of a squared error: :func:`~gradbook.data.recall`,
+    :func:`~gradbook.data.adding`.
+
+    W_x has the standard deviation ``drive``, W_h ``gain``/√units (or it is ``gain`` times an
+    orthogonal matrix, or the identity); ``bias`` is that of the gate that keeps the state (f of an
+    LSTM, u of a GRU), all others are 0.  Adam, all gradients together clipped to a norm of 1.
+    The gradient goes ``back`` that many steps of time (None: all).
+
+    Returns over (gain, bias, seed): ``loss`` (step), of the step's batch, and ``signal`` (lag),
+    |∂L/∂x_t| before training, t lying ``lag`` steps before the last one, the root mean square over
+    the batch and relative to lag 0.
+
+    >>> found = gb.experiments.learn_sequences("GRU", 5, bias=[1.0, 3.0], steps=20, seed=[0])
+    >>> dict(found.loss.sizes), dict(found.signal.sizes)["lag"]
+    ({'gain': 1, 'bias': 2, 'seed': 1, 'step': 20}, 5)
+    """
+    if cell not in CELLS:
+        raise ValueError(f"cell is {cell!r}; choose from {', '.join(CELLS)}")
+    check_whole(2, length=length)
+    check_whole(units=units, steps=steps, batch=batch)
+    check_whole(1, length, back=length if back is None else back)
+    check_positive(lr=np.array(lr), drive=np.array(drive))
+    gains, seeds = axis("gain", gain), axis("seed", seed)
+    biases = several(bias)
+    if not biases or not np.isfinite(biases).all():
+        raise ValueError(f"bias is {bias!r}; give a finite number, or several")
+    each = list(product(gains, biases, range(len(seeds))))
+    made = [task(length, examples=steps * batch, seed=s) for s in seeds]
+    x, y = (torch.from_numpy(np.stack(a, k)) for a, k in zip(zip(*made), (1, 0)))
+    outputs = y.shape[-1] if y.ndim == 3 else int(y.max()) + 1
+    params = _draw(cell, each, seeds, (x.shape[-1], units, outputs), drive)
+    whose = torch.tensor([s for _, _, s in each])  # sequences
+    rule, state = rules.chain(rules.clip_norm(1.0), rules.adam(lr)), None
+    losses = []
+    for step in range(steps):
+        now = slice(step * batch, (step + 1) * batch)
+        inputs = [x_t.requires_grad_(step == 0) for x_t in x[:, whose, now]]
+        states = _states(cell, inputs, params, back or length)
+        loss = _loss(states[-1] @ params[3] + params[4], y[whose, now])
+        if step == 0:
+            signal = _signal(loss, inputs[-(back or length) :])
+        grads = torch.autograd.grad(loss.sum(), params)
+        state = descend(rule, grads, state, params)
+        losses.append(loss.detach())
+    shape = (len(gains), len(biases), len(seeds), -1)
+    over = ["gain", "bias", "seed"]
+    found = xr.Dataset(
+        {
+            "loss": ([*over, "step"], torch.stack(losses, 1).numpy().reshape(shape)),
+            "signal": ([*over, "lag"], signal.reshape(shape)),
+        },
+        {"gain": gains, "bias": biases, "seed": seeds},
+    )
+    found["lag"] = "lag", np.arange(found.lag.size)
+    found["gain"].attrs["long_name"] = "gain of the recurrent weights"
+    found["lag"].attrs["long_name"] = "steps back"
+    return describe(found)
+
+
+def memory_map(
+    gain: Numbers,
+    length: Whole,
+    *,
+    weights: Names = ("Gaussian", "orthogonal"),
+    drive: Numbers = (0.1, 0.5),
+    units: int = 16,
+    steps: int = 200,
+    seed: Sequence[int] = range(3),
+) -> xr.Dataset:
+    """Which *tanh* networks learn to recall the first of ``length`` symbols.
+
+    Returns over (weights, drive, gain): ``loss`` (length) at the end of training, the median over
+    ``seed`` of the mean over twenty steps, and ``verdict`` (length) in words; ``signal`` (lag) of
+    the longest, the median with ``_low`` and ``_high``, and ``signal_theory``, √χ₁ per step with
+    the input's variance drive² as the biases' (Chen et al. 2018); ``factor`` = √χ₁; ``reach``, the
+    steps in which a factor e is lost or gained, 1/|ln √χ₁|.
+
+    >>> m = gb.experiments.memory_map(1.0, [3], weights="orthogonal", drive=0.1, steps=120)
+    >>> m.verdict.item()
+    'it remembers'
+    """
+    lengths, drives, names = several(length), axis("drive", drive), several(weights)
+    gains = axis("gain", gain)
+    if not lengths:
+        raise ValueError("length is empty; give one or several")
+    if unknown := set(names) - {"Gaussian", "orthogonal"}:
+        raise ValueError(f"weights has {sorted(unknown)}; choose from Gaussian, orthogonal")
+    jobs = list(product(names, drives, lengths))
+
+    def train(job):
+        found = learn_sequences(
+            job[0], job[2], gain=gains, drive=job[1], units=units, steps=steps, seed=seed
+        ).squeeze("bias", drop=True)
+        end = found.loss.isel(step=slice(-20, None)).mean("step").median("seed").drop_attrs()
+        return spread(found[["signal"]]).assign(loss=end)
+
+    found = dict(zip(jobs, side_by_side(train, jobs)))
+    on = [
+        xr.Variable("weights", names),
+        xr.Variable("drive", drives),
+        xr.Variable("length", lengths),
+    ]
+
+    def over(quantity, several_lengths):
+        parts = [
+            [
+                xr.concat([found[w, d, n][quantity] for n in lengths], on[2])
+                if several_lengths
+                else found[w, d, max(lengths)][quantity]
+                for d in drives
+            ]
+            for w in names
+        ]
+        return xr.concat([xr.concat(p, on[1]) for p in parts], on[0])
+
+    out = {q: over(q, False) for q in ("signal", "signal_low", "signal_high")}
+    loss = over("loss", True)
+    factor = np.sqrt([[chi("tanh", g, d) for g in gains] for d in drives])
+    out["factor"] = ("drive", "gain"), factor
+    out["reach"] = ("drive", "gain"), 1 / abs(np.log(factor))
+    lag = np.arange(max(lengths))
+    out["signal_theory"] = ("drive", "gain", "lag"), factor[..., None] ** lag
+    remembers = xr.where(loss < 0.9 * np.log(4), "it remembers in part", "it does not remember")
+    remembers = xr.where(loss < 0.5 * np.log(4), "it remembers", remembers)
+    result = xr.Dataset({**out, "loss": loss, "verdict": remembers})
+    for name, label in {
+        "gain": "gain of the recurrent weights",
+        "drive": "drive (standard deviation of the input's part)",
+        "length": "length of the sequence",
+        "lag": "steps back",
+        "signal": "|∂L/∂x|, before training",
+        "signal_theory": "mean-field theory",
+        "loss": "loss at the end",
+    }.items():
+        result[name].attrs["long_name"] = label
+    return describe(result)
+
+
+def _draw(cell, each, seeds, sizes, drive):
+    """W_x, W_h, b, and W and b of the readout, (networks, …) each."""
+    features, units, outputs = sizes
+    gates = CELLS[cell]
+    stacks = []
+    for gain, bias, place in each:
+        rng = np.random.default_rng(seeds[place])
+        W_x = drive * rng.standard_normal((features, gates * units))
+        W_h = gain * rng.standard_normal((units, gates * units)) / units**0.5
+        if cell == "orthogonal":
+            W_h = gain * nets.initialization("orthogonal")(rng, units, units)
+        if cell == "identity":
+            W_h = gain * np.eye(units)
+        b = np.zeros((1, gates * units))
+        if gates > 1:
+            b[:, units : 2 * units] = bias
+        W = rng.standard_normal((units, outputs)) / units**0.5
+        stacks.append((W_x, W_h, b, W, np.zeros((1, outputs))))
+    return [torch.from_numpy(np.stack(p)).float().requires_grad_() for p in zip(*stacks)]
+
+
+def _states(cell, x, params, back):
+    """[h_t] of the last ``back`` times; what was before is not differentiated."""
+    run = {"LSTM": nets.lstm, "GRU": nets.gru}.get(cell) or _plain(
+        torch.relu if cell == "identity" else torch.tanh
+    )
+    before, start = x[: len(x) - back], None
+    if len(before):
+        with torch.no_grad():
+            start = run(before, *params[:3])[-1]
+    states = run(x[len(before) :], *params[:3], start)
+    return [h for h, _ in states] if cell == "LSTM" else states
+
+
+def _plain(phi):
+    def run(x, W_x, W_h, b, h=None):
+        states = []
+
+        def kept(z):
+            states.append(phi(z))
+            return states[-1]
+
+        nets.recurrent(x, W_x, W_h, b, kept, h)
+        return states
+
+    return run
+
+
+def _loss(output, y):
+    """Of each network's batch: squared error, or cross-entropy of classes."""
+    if y.ndim == 3:
+        return (output - y).square().mean((1, 2))
+    losses = torch.nn.functional.cross_entropy(output.flatten(0, 1), y.flatten(), reduction="none")
+    return losses.view(y.shape).mean(1)
+
+
+def _signal(loss, inputs):
+    """Root mean square over the batch of |∂L/∂x_t|, (networks, lag), relative to lag 0."""
+    deltas = torch.autograd.grad(loss.sum(), inputs, retain_graph=True)
+    sizes = torch.stack([d.double().square().sum(-1).mean(-1).sqrt() for d in deltas[::-1]], 1)
+    return (sizes / sizes[:, :1]).numpy()
