@@ -1,6 +1,6 @@
 """Exercises whose answer is a function: on what it is tried, and with what it is compared."""
 
-from . import descent, formats, optimizers, practice, remedies, signals
+from . import descent, formats, optimizers, practice, recurrence, remedies, signals
 from .trial import CodeExercise, verdict
 
 __all__ = ["EXERCISES", "CodeExercise", "verdict"]
@@ -8,6 +8,7 @@ __all__ = ["EXERCISES", "CodeExercise", "verdict"]
 EXERCISES: dict[str, CodeExercise] = (
     descent.EXERCISES
     | signals.EXERCISES
+    | recurrence.EXERCISES
     | formats.EXERCISES
     | remedies.EXERCISES
     | optimizers.EXERCISES
