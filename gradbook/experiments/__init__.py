@@ -7,14 +7,14 @@ elsewhere.
 from .adaptive_methods import RULES, compare_rules, in_odd_units
 from .backpropagation import difference_errors
 from .digits import FAILURES, REMEDIES, dropout, remedy_matrix
-from .floating_point import WAYS, factors, keep_weights, leaving
+from .floating_point import factors, keep_weights, leaving
 from .gradient_descent import descent_paths, valley_paths
 from .initialization import SCHEMES, compare_schemes
 from .learning_rate import NETWORKS, first_sharpness, learning_rates, small_transformers
 from .measuring_gradients import gradient_correlation, shattered_gradients
 from .minibatches import batch_sizes, steps_to
 from .normalization import NORMALIZATIONS, compare_normalizations
-from .recurrent_networks import CELLS, learn_sequences, memory_map
+from .recurrent_networks import learn_sequences, memory_map
 from .replication import fingerprint, twins
 from .signal_propagation import trainability
 from .why_gradients_vanish import gradient_profiles
@@ -29,11 +29,9 @@ __all__ = [
     "trainability",
     "gradient_correlation",
     "shattered_gradients",
-    "WAYS",
     "keep_weights",
     "factors",
     "leaving",
-    "CELLS",
     "learn_sequences",
     "memory_map",
     "SCHEMES",

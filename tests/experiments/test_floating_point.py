@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from gradbook import data, experiments, nets, sweeps, theory
+from gradbook.experiments import floating_point
 
 
 def losses_by_torch(lr, seed, steps, dtype):
@@ -43,7 +44,7 @@ def test_weights_are_kept_as_torch_would(way, dtype):
 def test_only_rounding_to_the_nearest_stands_still():
     unmoved = {
         way: experiments.keep_weights(way, 1e-3, steps=300, seed=[0]).unmoved.item()
-        for way in experiments.WAYS
+        for way in floating_point.WAYS
     }
     assert unmoved["bfloat16"] > 75 > 40 > max(unmoved["stochastic"], unmoved["float32"])
     assert unmoved["compensated"] < 40
