@@ -146,8 +146,10 @@ def test_claims_are_whole_on_a_phone(visit, site, path):
         e => e.getBoundingClientRect().right > innerWidth).length""")
     entry = page.locator("table.gb-stack td").last
     assert cut == 0
-    rows = page.locator("table.gb-stack:has(td a[href^="#"]) tbody tr")
-    assert rows.count() == rows.locator('td:last-child a[href^="#"]').count() > 0  # each leads to its cell
+    rows = page.locator("table.gb-stack:has(td a[href^='#']) tbody tr")
+    assert (
+        rows.count() == rows.locator("td:last-child a[href^='#']").count() > 0
+    )  # each leads to its cell
     assert entry.evaluate("e => getComputedStyle(e, '::before').content").strip('"').endswith(": ")
 
 
