@@ -47,7 +47,9 @@ def test_notebooks_store_text_only(path):
             if "print(" in cell.source:
                 assert cell.outputs, f"{cell.id} prints, but no output is stored"
         else:  # a command after two backslashes is a line break and plain letters
-            assert not re.search(r"\\\\[a-zA-Z]", cell.source), f"{cell.id}: a formula escaped twice"
+            assert not re.search(r"\\\\[a-zA-Z]", cell.source), (
+                f"{cell.id}: a formula escaped twice"
+            )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ elsewhere.
 from .adaptive_methods import RULES, compare_rules, in_odd_units
 from .backpropagation import difference_errors
 from .digits import FAILURES, REMEDIES, dropout, remedy_matrix
-from .floating_point import factors, keep_weights, leaving
+from .floating_point import keep_weights, layer_factors, leaving
 from .gradient_descent import descent_paths, valley_paths
 from .initialization import SCHEMES, compare_schemes
 from .learning_rate import NETWORKS, first_sharpness, learning_rates, small_transformers
@@ -30,7 +30,7 @@ __all__ = [
     "gradient_correlation",
     "shattered_gradients",
     "keep_weights",
-    "factors",
+    "layer_factors",
     "leaving",
     "learn_sequences",
     "memory_map",

@@ -17,9 +17,10 @@ from ..kinds import Names, Numbers
 from ..nets import round_stochastically, round_to
 from ..record import describe
 from ..sweeps.grids import axis, several
+from ..sweeps.training import batch_loss
 from ..theory import FORMATS, chi, fixed_point, format_depth
 
-__all__ = ["WAYS", "Way", "keep_weights", "factors", "leaving"]
+__all__ = ["WAYS", "Way", "keep_weights", "layer_factors", "leaving"]
 
 Way: TypeAlias = Literal["float32", "bfloat16", "stochastic", "compensated"]
 #: How :func:`keep_weights` keeps them; the last two in bfloat16, too.
@@ -64,10 +65,7 @@ def keep_weights(
     for rows in sweeps.batches(seeds, len(x), batch, steps):
         params = [p.requires_grad_() for p in params]
         z = nets.mlp(x[rows], params[:2], params[2:], torch.relu)[-1]
-        each_loss = torch.nn.functional.cross_entropy(
-            z.flatten(0, 1), y[rows].flatten(), reduction="none"
-        )
-        loss = each_loss.view(rows.shape).mean(1)
+        loss = batch_loss(z, y[rows])
         losses.append(loss.detach())
         updates = [-lr * g for g in torch.autograd.grad(loss.sum(), params)]
         with torch.no_grad():
@@ -114,8 +112,8 @@ def leaving(
     the signal has passed), means over ``seed``, the share in percent of the z, and of the δ, that
     are 0 or not finite, though without rounding they are neither.  The way back has the slopes of
     the network without rounding.  ``forward_theory`` and ``backward_theory`` are 0 or 100, by
-    :func:`~gradbook.theory.format_depth` with :func:`factors`; ``left``, the layer at which one of
-    the two is first above 50 % (``depth`` where none is), and ``verdict`` in words.
+    :func:`~gradbook.theory.format_depth` with :func:`layer_factors`; ``left``, the layer at which
+    one of the two is first above 50 % (``depth`` where none is), and ``verdict`` in words.
 
     >>> found = gb.experiments.leaving("float16", "sigmoid", 1.0, depth=20, seed=[0])
     >>> found.verdict.item()
@@ -163,13 +161,13 @@ def leaving(
     return describe(data)
 
 
-def factors(activation: str, sigma_w: float) -> tuple[float, float]:
+def layer_factors(activation: str, sigma_w: float) -> tuple[float, float]:
     """By which factor a layer multiplies |z| forward and |δ| backward, without biases.
 
     Forward: of ReLU σ_w/√2, of tanh σ_w below 1, and 1 where z settles at a variance above 0.
     Backward: √χ₁.
 
-    >>> [round(f, 2) for f in gb.experiments.factors("relu", 3.0)]
+    >>> [round(f, 2) for f in gb.experiments.layer_factors("relu", 3.0)]
     [2.12, 2.12]
     """
     settles = fixed_point(activation, sigma_w) > 0
@@ -188,7 +186,7 @@ def _rounded(format, activation, sigma_w, depth, width, batch, seeds):
     drawn = sweeps.draw_weights(
         "normal", sizes, seeds, [sigma_w] * len(seeds), [0.0] * len(seeds), torch.device("cpu")
     )
-    exact, weights = [W.detach().double() for W in drawn[0]], []
+    exact = [W.detach().double() for W in drawn[0]]
     weights = [round_to(W, format) for W in exact]
     x = torch.from_numpy(digits().x_train[:batch]).double().expand(len(seeds), -1, -1)
     h, g, zs, rounded = x, x, [], []
@@ -218,4 +216,4 @@ def _rounded(format, activation, sigma_w, depth, width, batch, seeds):
 
 def _predicted(format, activation, sigma_w):
     """After how many layers z and δ leave the format; inf for never."""
-    return [format_depth(f, format) for f in factors(activation, sigma_w)]
+    return [format_depth(f, format) for f in layer_factors(activation, sigma_w)]

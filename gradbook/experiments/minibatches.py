@@ -15,6 +15,7 @@ from ..kinds import Numbers, Whole
 from ..record import describe, spread
 from ..sweeps import batches, draw_weights, in_words, side_by_side, sweep
 from ..sweeps.grids import axis, several
+from ..sweeps.training import batch_loss
 
 __all__ = ["batch_sizes", "steps_to"]
 
@@ -113,10 +114,7 @@ def steps_to(
 
     def losses(rows):
         z = nets.mlp(x[rows], params[:2], params[2:], torch.relu)[-1]
-        each_loss = torch.nn.functional.cross_entropy(
-            z.flatten(0, 1), y[rows].flatten(), reduction="none"
-        )
-        return each_loss.view(rows.shape).mean(1)
+        return batch_loss(z, y[rows])
 
     everything = torch.arange(len(x)).expand(len(each), -1)
     arrived = np.full(len(each), np.inf)

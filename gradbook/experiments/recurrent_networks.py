@@ -16,7 +16,7 @@ from ..kinds import Function, Names, Numbers, Whole
 from ..record import describe, spread
 from ..sweeps import side_by_side
 from ..sweeps.grids import axis, several
-from ..sweeps.training import descend
+from ..sweeps.training import batch_loss, descend
 from ..theory import chi
 
 __all__ = ["CELLS", "Cell", "learn_sequences", "memory_map"]
@@ -234,8 +234,7 @@ def _loss(output, y):
     """Of each network's batch: squared error, or cross-entropy of classes."""
     if y.ndim == 3:
         return (output - y).square().mean((1, 2))
-    losses = torch.nn.functional.cross_entropy(output.flatten(0, 1), y.flatten(), reduction="none")
-    return losses.view(y.shape).mean(1)
+    return batch_loss(output, y)
 
 
 def _signal(loss, inputs):

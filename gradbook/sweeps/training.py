@@ -38,10 +38,7 @@ def train(job, *, data, kept, batch, device):
             ]
         params = [*weights, *biases]
         zs = forward(h, weights, biases)
-        losses = torch.nn.functional.cross_entropy(
-            zs[-1].flatten(0, 1), target.flatten(), reduction="none"
-        )
-        loss = losses.view(target.shape).mean(1)
+        loss = batch_loss(zs[-1], target)
         measured = zs if step in kept else []
         grads = torch.autograd.grad(loss.sum(), [*measured, *params])
         if measured:
@@ -104,6 +101,12 @@ def batches(seeds: Sequence[int], examples: int, batch: int, steps: int) -> Iter
         size = (min(BLOCK, steps - start), batch)
         drawn = {seed: rng.integers(examples, size=size) for seed, rng in streams.items()}
         yield from torch.from_numpy(np.stack([drawn[seed] for seed in seeds], 1))
+
+
+def batch_loss(logits, y):
+    """Cross-entropy of each network's batch, N; logits (N, batch, classes), y (N, batch)."""
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+    return losses.view(y.shape).mean(1)
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ def test_only_rounding_to_the_nearest_stands_still():
 @pytest.mark.parametrize("activation, sigma_w", [("sigmoid", 1.0), ("tanh", 0.6), ("relu", 2.5)])
 def test_signals_leave_a_format_where_they_are_predicted_to(activation, sigma_w):
     found = experiments.leaving(["float16", "float64"], activation, sigma_w, depth=60, every=1)
-    forward, back = experiments.factors(activation, sigma_w)
+    forward, back = experiments.layer_factors(activation, sigma_w)
     predicted = min(theory.format_depth(f, "float16") for f in (forward, back))
     assert abs(found.left.sel(format="float16").item() - 1 - predicted) <= 2
     assert (found.sel(format="float64")[["forward", "backward"]].to_array() == 0).all()
@@ -70,7 +70,7 @@ def test_factors_are_those_of_a_wide_network():
             sizes.append(np.sqrt((z**2).mean()))
             h = nets.activation(name)(z)
         assert sizes[-1] / sizes[-2] == pytest.approx(
-            experiments.factors(name, sigma_w)[0], rel=0.05
+            experiments.layer_factors(name, sigma_w)[0], rel=0.05
         )
 
 
