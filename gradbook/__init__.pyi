@@ -12,6 +12,7 @@ from . import sweeps as sweeps
 from . import theory as theory
 from .data import adding as adding
 from .data import beale as beale
+from .data import copying as copying
 from .data import digits as digits
 from .data import double_well as double_well
 from .data import line as line

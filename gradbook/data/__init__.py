@@ -5,7 +5,8 @@ Digits that ship with the package, regressions, sequences.
 Plain NumPy arrays.  No model stands here, and nothing that trains one.
 """
 
-from .sets import Classification, Regression, adding, digits, line, mnist, nudged, plane, recall
+from .sequences import adding, copying, recall
+from .sets import Classification, Regression, digits, line, mnist, nudged, plane
 from .surfaces import Surface, beale, double_well, quadratic, rosenbrock, saddle
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "line",
     "plane",
     "adding",
+    "copying",
     "recall",
     "nudged",
     "Surface",

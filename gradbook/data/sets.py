@@ -1,8 +1,6 @@
 """Data sets.
 
-Digits that ship with the package, the sources' regressions, sequences with long memory, MNIST.
-
-Test surfaces stand in :mod:`gradbook.data.surfaces`.
+Digits that ship with the package, the sources' regressions, MNIST.
 """
 
 from __future__ import annotations
@@ -16,17 +14,7 @@ import numpy as np
 from ..checks import check_whole, whole_variable
 from ..kinds import Array
 
-__all__ = [
-    "Classification",
-    "Regression",
-    "digits",
-    "mnist",
-    "line",
-    "plane",
-    "adding",
-    "recall",
-    "nudged",
-]
+__all__ = ["Classification", "Regression", "digits", "mnist", "line", "plane", "nudged"]
 
 
 class Classification(NamedTuple):
@@ -171,52 +159,6 @@ def plane(examples: int = 100, features: int = 10, seed: int = 0) -> Regression:
     rng = np.random.default_rng(seed)
     x, w = nudged(rng.uniform(size=(examples, features))), rng.uniform(size=(features, 1))
     return Regression(x, x @ w, w, 0.0)
-
-
-def adding(length: int, examples: int = 100, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The adding problem: sum the two numbers that are marked, one in each half
-    (Hochreiter & Schmidhuber 1997).
-
-    Returns x (length, examples, 2), values on [0, 1] and marks, and the sums y (examples, 1), in
-    float32. Always answering 1 has mean squared error 1/6.
-
-    >>> x, y = gb.adding(length=50)
-    >>> values, marks = x[:, 0, 0], x[:, 0, 1]
-    >>> float(marks.sum()), bool(abs((values * marks).sum() - y[0, 0]) < 1e-6)
-    (2.0, True)
-    """
-    check_whole(2, length=length)
-    check_whole(examples=examples)
-    rng, every = np.random.default_rng(seed), np.arange(examples)
-    x = np.zeros((length, examples, 2), np.float32)
-    x[..., 0] = rng.uniform(size=(length, examples))
-    x = nudged(x)
-    for marked in (
-        rng.integers(length // 2, size=examples),
-        rng.integers(length // 2, length, size=examples),
-    ):
-        x[marked, every, 1] = 1
-    return x, (x[..., 0] * x[..., 1]).sum(0)[:, None]
-
-
-def recall(
-    length: int, symbols: int = 4, examples: int = 100, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Name the first symbol of a sequence after ``length`` − 1 others.
-
-    Returns x, one-hot (length, examples, symbols), and y (examples,).
-
-    The gradient of the answer has ``length`` − 1 steps to travel.
-
-    >>> x, y = gb.recall(length=50)
-    >>> x.shape, bool((x[0].argmax(-1) == y).all())
-    ((50, 100, 4), True)
-    """
-    check_whole(length=length)
-    check_whole(2, symbols=symbols)
-    check_whole(examples=examples)
-    shown = np.random.default_rng(seed).integers(symbols, size=(length, examples))
-    return np.eye(symbols, dtype=np.float32)[shown], shown[0]
 
 
 @lru_cache(maxsize=2)

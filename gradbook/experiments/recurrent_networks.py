@@ -43,8 +43,9 @@ def learn_sequences(
 ) -> xr.Dataset:
     """Train recurrent networks to answer at the end of a sequence, with new ones at every step.
 
-    ``task(length, examples=…, seed=…)`` gives x (time, examples, features) and y, classes
-    (examples,) or targets (examples, outputs) of a squared error: :func:`~gradbook.data.recall`,
+    ``task(length, examples=…, seed=…)`` gives x (time, examples, features) and y: classes
+    (examples,), those of the last few steps (examples, steps), or targets (examples, outputs) of
+    a squared error; see :func:`~gradbook.data.recall`, :func:`~gradbook.data.copying`,
     :func:`~gradbook.data.adding`.
 
     W_x has the standard deviation ``drive``, W_h ``gain``/√units (or it is ``gain`` times an
@@ -73,7 +74,7 @@ def learn_sequences(
     each = list(product(gains, biases, range(len(seeds))))
     made = [task(length, examples=steps * batch, seed=s) for s in seeds]
     x, y = (torch.from_numpy(np.stack(a, k)) for a, k in zip(zip(*made), (1, 0)))
-    outputs = y.shape[-1] if y.ndim == 3 else int(y.max()) + 1
+    outputs = y.shape[-1] if y.is_floating_point() else int(y.max()) + 1
     params = _draw(cell, each, seeds, (x.shape[-1], units, outputs), drive)
     whose = torch.tensor([s for _, _, s in each])  # sequences
     rule, state = rules.chain(rules.clip_norm(1.0), rules.adam(lr)), None
@@ -82,7 +83,7 @@ def learn_sequences(
         now = slice(step * batch, (step + 1) * batch)
         inputs = [x_t.requires_grad_(step == 0) for x_t in x[:, whose, now]]
         states = _states(cell, inputs, params, back or length)
-        loss = _loss(states[-1] @ params[3] + params[4], y[whose, now])
+        loss = _loss(states, params[3:], y[whose, now])
         if step == 0:
             signal = _signal(loss, inputs[-(back or length) :])
         grads = torch.autograd.grad(loss.sum(), params)
@@ -230,11 +231,15 @@ def _plain(phi):
     return run
 
 
-def _loss(output, y):
-    """Of each network's batch: squared error, or cross-entropy of classes."""
-    if y.ndim == 3:
-        return (output - y).square().mean((1, 2))
-    return batch_loss(output, y)
+def _loss(states, readout, y):
+    """Of each network's batch: squared error (y is real), or cross-entropy of the answers."""
+    W, b = readout
+    if y.is_floating_point():
+        return (states[-1] @ W + b - y).square().mean((1, 2))
+    y = y.view(*y.shape[:2], -1)
+    answers = range(y.shape[2])
+    logits = [states[k - len(answers)] @ W + b for k in answers]
+    return torch.stack([batch_loss(logits[k], y[..., k]) for k in answers]).mean(0)
 
 
 def _signal(loss, inputs):

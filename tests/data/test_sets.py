@@ -1,4 +1,4 @@
-"""Digits against scikit-learn's own files, tasks against what they promise."""
+"""Digits against scikit-learn's own files, regressions against what they promise."""
 
 import os
 
@@ -62,23 +62,6 @@ def test_regressions_are_found_again():
     assert (slope, intercept, residual.std()) == pytest.approx((3, 2, 0.5), abs=0.01)
 
 
-@given(st.integers(2, 40), st.integers(1, 20), st.integers(0, 5))
-def test_sequences(length, examples, seed):
-    x, y = data.adding(length, examples, seed)
-    assert x.shape == (length, examples, 2) and y.shape == (examples, 1)
-    assert (x[: length // 2, :, 1].sum(0) == 1).all() and (x[length // 2 :, :, 1].sum(0) == 1).all()
-    np.testing.assert_allclose(
-        y[:, 0], [x[x[:, k, 1] == 1, k, 0].sum() for k in range(examples)], rtol=1e-6
-    )
-    x, y = data.recall(length, 5, examples, seed)
-    assert (x.sum(2) == 1).all() and (x[0].argmax(1) == y).all()
-
-
-def test_adding_by_guessing():
-    _, y = data.adding(50, 200_000)
-    assert ((y - 1) ** 2).mean() == pytest.approx(1 / 6, rel=0.01)
-
-
 def test_mnist_is_split_where_it_can_be_had(monkeypatch):
     datasets = pytest.importorskip("sklearn.datasets")
     fake = (
@@ -106,8 +89,6 @@ def test_mnist_is_split_where_it_can_be_had(monkeypatch):
         (lambda: data.digits().held_out(0), "examples is 0"),
         (lambda: data.digits(n_train=100).held_out(100), "from 1 to 99"),
         (lambda: data.line(0), "examples is 0"),
-        (lambda: data.adding(1), "length is 1"),
-        (lambda: data.recall(5, symbols=1), "symbols is 1"),
         (lambda: data.plane(features=2.5), "features is 2.5"),
     ],
 )
