@@ -12,7 +12,7 @@ __all__ = ["adding", "copying", "recall"]
 
 def adding(length: int, examples: int = 100, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """The adding problem: sum the two numbers that are marked, one in each half
-    (Hochreiter & Schmidhuber 1997).
+    (Hochreiter & Schmidhuber 1997; in this form Arjovsky et al. 2016).
 
     Returns x (length, examples, 2), values on [0, 1] and marks, and the sums y (examples, 1), in
     float32. Always answering 1 has mean squared error 1/6.
