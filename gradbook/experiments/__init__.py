@@ -17,6 +17,7 @@ from .normalization import NORMALIZATIONS, compare_normalizations
 from .recurrent_networks import learn_sequences, memory_map
 from .replication import fingerprint, twins
 from .signal_propagation import trainability
+from .skip_connections import SCALES, branch_scales, delete_blocks, image_networks
 from .why_gradients_vanish import gradient_profiles
 
 __all__ = [
@@ -38,6 +39,10 @@ __all__ = [
     "compare_schemes",
     "NORMALIZATIONS",
     "compare_normalizations",
+    "SCALES",
+    "branch_scales",
+    "delete_blocks",
+    "image_networks",
     "NETWORKS",
     "learning_rates",
     "first_sharpness",

@@ -78,7 +78,7 @@ def residual(
     weights: Sequence[Array],
     biases: Sequence[Array],
     phi: Function,
-    scale: float = 1.0,
+    scale: float | Sequence[float] = 1.0,
     norm: Function | None = None,
     post: bool = False,
 ) -> list[Array]:
@@ -86,7 +86,8 @@ def residual(
 
     Z¹ = x W¹ + b¹, then z ← z + scale·(φ(z) W + b), then the readout of φ(z)  (He et al. 2016).
 
-    ``norm`` stands before φ in every branch, or with ``post`` after every sum.
+    ``scale`` is one number, or one for every branch.  ``norm`` stands before φ in every branch, or
+    with ``post`` after every sum.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -99,8 +100,9 @@ def residual(
     before = norm if norm and not post else (lambda z: z)
     after = norm if norm and post else (lambda z: z)
     zs = [affine(x, weights[0], biases[0])]
-    for W, b in zip(weights[1:-1], biases[1:]):
-        zs.append(after(zs[-1] + scale * affine(phi(before(zs[-1])), W, b)))
+    scales = scale if isinstance(scale, Sequence) else [scale] * (len(weights) - 2)
+    for W, b, s in zip(weights[1:-1], biases[1:-1], scales, strict=True):
+        zs.append(after(zs[-1] + s * affine(phi(before(zs[-1])), W, b)))
     return [*zs, affine(phi(before(zs[-1])), weights[-1], biases[-1])]
 
 

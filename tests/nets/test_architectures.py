@@ -140,3 +140,15 @@ def test_dense_and_normalized_equal_torch():
     )
     ours = nets.normalized(x, [net[0].weight.T, net[3].weight.T], [0.0, net[3].bias], torch.relu)
     torch.testing.assert_close(ours[-1], net(x))
+
+
+def test_a_branch_of_scale_0_is_a_block_left_out():
+    torch.manual_seed(0)
+    module, x = Block(0.3, None, False), torch.randn(5, 4, dtype=torch.float64)
+    W, b = [m.weight.T for m in module.layers], [m.bias for m in module.layers]
+    blocks = len(W) - 2
+    ours = nets.residual(x, W, b, torch.relu, scale=[0.0, *[0.3] * (blocks - 1)])[-1]
+    del module.layers[1]
+    torch.testing.assert_close(ours, module(x))
+    with pytest.raises(ValueError, match="shorter"):
+        nets.residual(x, W, b, torch.relu, scale=[0.3] * (blocks - 1))

@@ -3,6 +3,7 @@
 import math
 import tomllib
 import warnings
+from fractions import Fraction
 from importlib.resources import files
 
 import numpy as np
@@ -304,6 +305,25 @@ def by_powers(a, c):
     return -scipy.optimize.minimize_scalar(power, (0.5, -1.1 / np.log(a))).fun
 
 
+def by_torch_block(z, W, s):
+    z, W = torch.tensor(z), torch.tensor(W)
+    return torch.lerp(z, torch.relu(z) @ W, 0.5) * 2 * s + (math.cos(math.asin(s)) - s) * z
+
+
+def by_torch_networks(x, first, second, s):
+    def network(weights):
+        z = torch.tensor(x)
+        for W in torch.tensor(weights):
+            z = torch.add(z, torch.relu(z) @ W, alpha=s)
+        return z
+
+    return torch.nn.functional.mse_loss(network(first), network(second)).numpy()
+
+
+def by_fractions(L):
+    return float(math.prod(Fraction(l + 1, l) for l in range(1, L + 1)))
+
+
 def step_by_scaler(w, scaled, scale, lr):
     """By torch's GradScaler, whose order of calls is that of its manual."""
     p = torch.nn.Parameter(torch.tensor(w))
@@ -330,6 +350,9 @@ def by_expectation(p, u):
         ("bptt-every-time", through_time_by_autograd),
         ("forget-gate-bug", one_bias_of_two),
         ("largest-of-powers", by_powers),
+        ("variance-kept", by_torch_block),
+        ("same-input", by_torch_networks),
+        ("product-of-branches", by_fractions),
         ("reshuffled-floor", by_permutations),
         ("accumulation-bug", of_the_whole_batch),
         ("gain-of-a-step", most_gained),

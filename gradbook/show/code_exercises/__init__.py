@@ -1,6 +1,6 @@
 """Exercises whose answer is a function: on what it is tried, and with what it is compared."""
 
-from . import descent, formats, optimizers, practice, recurrence, remedies, signals
+from . import descent, formats, optimizers, practice, recurrence, remedies, signals, structure
 from .trial import CodeExercise, verdict
 
 __all__ = ["EXERCISES", "CodeExercise", "verdict"]
@@ -11,6 +11,7 @@ EXERCISES: dict[str, CodeExercise] = (
     | recurrence.EXERCISES
     | formats.EXERCISES
     | remedies.EXERCISES
+    | structure.EXERCISES
     | optimizers.EXERCISES
     | practice.EXERCISES
 )
