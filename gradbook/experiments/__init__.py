@@ -6,6 +6,7 @@ elsewhere.
 
 from .adaptive_methods import RULES, compare_rules, in_odd_units
 from .backpropagation import difference_errors
+from .clipping import clipped_descent, clipped_means, clipping_map
 from .digits import FAILURES, REMEDIES, dropout, remedy_matrix
 from .floating_point import keep_weights, layer_factors, leaving
 from .gradient_descent import descent_paths, valley_paths
@@ -14,7 +15,7 @@ from .learning_rate import NETWORKS, first_sharpness, learning_rates, small_tran
 from .measuring_gradients import gradient_correlation, shattered_gradients
 from .minibatches import batch_sizes, steps_to
 from .normalization import NORMALIZATIONS, compare_normalizations
-from .recurrent_networks import learn_sequences, memory_map
+from .recurrent_networks import memory_map
 from .replication import fingerprint, twins
 from .signal_propagation import trainability
 from .skip_connections import SCALES, branch_scales, delete_blocks, image_networks
@@ -33,12 +34,14 @@ __all__ = [
     "keep_weights",
     "layer_factors",
     "leaving",
-    "learn_sequences",
     "memory_map",
     "SCHEMES",
     "compare_schemes",
     "NORMALIZATIONS",
     "compare_normalizations",
+    "clipped_descent",
+    "clipped_means",
+    "clipping_map",
     "SCALES",
     "branch_scales",
     "delete_blocks",

@@ -305,6 +305,24 @@ def by_powers(a, c):
     return -scipy.optimize.minimize_scalar(power, (0.5, -1.1 / np.log(a))).fun
 
 
+def by_hypot(arrays):
+    return math.hypot(*np.concatenate([a.ravel() for a in arrays]).tolist())
+
+
+def by_torch_clipping(micro_batches, lr, c):
+    p = torch.nn.Parameter(torch.zeros(5, dtype=torch.float64))
+    for g in micro_batches:
+        (p @ torch.tensor(g) / len(micro_batches)).backward()
+    torch.nn.utils.clip_grad_norm_([p], c)
+    torch.optim.SGD([p], lr).step()
+    return p.detach().numpy()
+
+
+def by_root(p, c):
+    pull = lambda w: p * np.clip(w, -c, c) + (1 - p) * np.clip(w - 1e3, -c, c)
+    return scipy.optimize.brentq(pull, 0, c)
+
+
 def by_torch_block(z, W, s):
     z, W = torch.tensor(z), torch.tensor(W)
     return torch.lerp(z, torch.relu(z) @ W, 0.5) * 2 * s + (math.cos(math.asin(s)) - s) * z
@@ -351,6 +369,9 @@ def by_expectation(p, u):
         ("forget-gate-bug", one_bias_of_two),
         ("largest-of-powers", by_powers),
         ("variance-kept", by_torch_block),
+        ("norm-of-all", by_hypot),
+        ("clip-in-the-loop", by_torch_clipping),
+        ("tug-of-war", by_root),
         ("same-input", by_torch_networks),
         ("product-of-branches", by_fractions),
         ("reshuffled-floor", by_permutations),

@@ -1,6 +1,16 @@
 """Exercises whose answer is a function: on what it is tried, and with what it is compared."""
 
-from . import descent, formats, optimizers, practice, recurrence, remedies, signals, structure
+from . import (
+    clipping,
+    descent,
+    formats,
+    optimizers,
+    practice,
+    recurrence,
+    remedies,
+    signals,
+    structure,
+)
 from .trial import CodeExercise, verdict
 
 __all__ = ["EXERCISES", "CodeExercise", "verdict"]
@@ -12,6 +22,7 @@ EXERCISES: dict[str, CodeExercise] = (
     | formats.EXERCISES
     | remedies.EXERCISES
     | structure.EXERCISES
+    | clipping.EXERCISES
     | optimizers.EXERCISES
     | practice.EXERCISES
 )
