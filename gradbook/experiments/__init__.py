@@ -18,7 +18,7 @@ from .normalization import NORMALIZATIONS, compare_normalizations
 from .recurrent_networks import memory_map
 from .replication import fingerprint, twins
 from .signal_propagation import trainability
-from .skip_connections import SCALES, branch_scales, delete_blocks, image_networks
+from .skip_connections import SCALES, branch_scales, delete_blocks
 from .why_gradients_vanish import gradient_profiles
 
 __all__ = [
@@ -45,7 +45,6 @@ __all__ = [
     "SCALES",
     "branch_scales",
     "delete_blocks",
-    "image_networks",
     "NETWORKS",
     "learning_rates",
     "first_sharpness",

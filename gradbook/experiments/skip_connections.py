@@ -1,26 +1,23 @@
-"""Skip connections: which depth trains, what a network loses with a block, convolutions."""
+"""Skip connections: which depth trains with which scale, and what a network loses with a block."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 import xarray as xr
-from torch import nn
-from torch.nn import functional as F
 
 from .. import nets, rules, sweeps, theory
 from ..checks import check_positive, check_whole
 from ..data.sets import digits
-from ..kinds import Array, Names, Numbers, Whole
+from ..kinds import Names, Numbers, Whole
 from ..record import describe, keep_places, spread
 from ..sweeps.grids import axis, several
 from ..sweeps.training import batch_loss, descend
 
-__all__ = ["SCALES", "Image", "branch_scales", "delete_blocks", "image_networks"]
+__all__ = ["SCALES", "branch_scales", "delete_blocks"]
 
 #: Scales of the branches, as functions of the depth.
 #:
@@ -122,12 +119,17 @@ def delete_blocks(
     steps: int = 300,
     batch: int = 32,
     draws: int = 3,
+    frozen: bool = False,
     seed: Sequence[int] = range(8),
 ) -> xr.Dataset:
     """Train a residual network on the digits (a plain one where ``scale`` is None), then leave
     blocks out of it, without training again.
 
-    Returns over (seed), in percent of the test digits: ``accuracy``; ``without_one`` (block) for
+    ``init="identity"`` begins with W = I in all hidden layers but the first.  If ``frozen``, these
+    stay as they began, and only the first layer and the readout are trained.
+
+    Returns over (seed): ``loss``, the mean of the last twenty mini-batches; and in percent of the
+    test digits: ``accuracy``; ``without_one`` (block) for
     every block, that is hidden layers 2 … depth; ``without`` (deleted), 0 … depth − 1 blocks that
     are chosen by chance, the mean of ``draws`` choices.
 
@@ -138,13 +140,18 @@ def delete_blocks(
     check_whole(2, depth=depth)
     check_whole(width=width, steps=steps, batch=batch, draws=draws)
     check_positive(lr=np.array(lr))
-    seeds, data, each = axis("seed", seed), digits(), len(seed)
+    seeds, data, blocks = axis("seed", seed), digits(), np.arange(1, depth)
+    each = len(seeds)
     x, y, x_test, y_test = (torch.from_numpy(a) for a in data)
     sizes = nets.layer_sizes(nets.mlp, x.shape[1], depth, width, data.classes)
+    identity, phi = init == "identity", nets.activation(activation)
     weights, biases = sweeps.draw_weights(
-        init, sizes, seeds, [sigma_w] * each, [0.0] * each, x.device
+        "normal" if identity else init, sizes, seeds, [sigma_w] * each, [0.0] * each, x.device
     )
-    params, phi, rule, state = [*weights, *biases], nets.activation(activation), rules.sgd(lr), None
+    if identity:
+        weights[1:-1] = [torch.eye(width).repeat(each, 1, 1).requires_grad_() for _ in blocks]
+    params = [weights[0], weights[-1], biases[-1]] if frozen else [*weights, *biases]
+    rule, state, losses = rules.sgd(lr), None, []
 
     def logits(x, left_out=()):
         if scale is None:
@@ -156,13 +163,14 @@ def delete_blocks(
     for rows in sweeps.batches(seeds, len(x), batch, steps):
         loss = batch_loss(logits(x[rows]), y[rows])
         state = descend(rule, torch.autograd.grad(loss.sum(), params), state, params)
+        losses.append(loss.detach())
 
     @torch.no_grad()
     def right(left_out=()):
         found = logits(x_test.expand(each, *x_test.shape), left_out).argmax(-1) == y_test
         return 100 * found.double().mean(1).numpy()
 
-    rng, blocks = np.random.default_rng(0), np.arange(1, depth)
+    rng = np.random.default_rng(0)
 
     def by_chance(k):
         return np.mean([right(rng.choice(blocks, k, replace=False)) for _ in range(draws)], 0)
@@ -170,6 +178,7 @@ def delete_blocks(
     return describe(
         xr.Dataset(
             {
+                "loss": ("seed", torch.stack(losses[-20:]).mean(0).numpy()),
                 "accuracy": ("seed", right()),
                 "without_one": (("block", "seed"), np.stack([right([k]) for k in blocks])),
                 "without": (("deleted", "seed"), np.stack([by_chance(k) for k in range(depth)])),
@@ -177,74 +186,3 @@ def delete_blocks(
             {"seed": seeds, "block": blocks + 1, "deleted": np.arange(depth)},
         )
     )
-
-
-Image: TypeAlias = Literal["plain", "residual", "dense"]
-
-
-class _ImageNet(nn.Module):
-    """3×3 convolutions of ``channels`` channels, the mean over all places, a readout."""
-
-    def __init__(self, kind, depth, channels, scale):
-        super().__init__()
-        self.kind, self.scale = kind, scale
-        seen = [channels * (l + 1 if kind == "dense" else 1) for l in range(depth + 1)]
-        self.first = nn.Conv2d(1, channels, 3, padding=1)
-        self.layers = nn.ModuleList(nn.Conv2d(n, channels, 3, padding=1) for n in seen[:-1])
-        self.readout = nn.Linear(seen[-1], 10)
-        for layer in self.layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-
-    def forward(self, x):
-        z = self.first(x.unflatten(-1, (1, 8, 8)))
-        for layer in self.layers:
-            new = layer(F.relu(z))
-            if self.kind == "residual":
-                z = z + self.scale * new
-            else:
-                z = new if self.kind == "plain" else torch.cat([z, new], 1)
-        return self.readout(F.relu(z).mean((-1, -2)))
-
-
-def image_networks(
-    kind: Image,
-    depth: int = 20,
-    *,
-    scale: float = 1.0,
-    channels: int = 8,
-    lr: float = 0.01,
-    steps: int = 150,
-    batch: int = 32,
-    seed: Sequence[int] = range(4),
-) -> Array:
-    """Percent of the test digits that convolutional networks read, one for each ``seed``, after
-    ``steps`` of Adam.
-
-    ``depth`` 3×3 convolutions follow a first one.  In a *residual* network (He et al. 2016) each
-    adds ``scale`` times its output, in a *dense* one (Huang et al. 2017) it appends ``channels``
-    channels to what it got.  The readout sees the mean over all places.
-
-    >>> right = gb.experiments.image_networks("plain", 1, lr=0.03, steps=60, seed=[0])
-    >>> bool(right[0] > 20)
-    True
-    """
-    if kind not in ("plain", "residual", "dense"):
-        raise ValueError(f"kind is {kind!r}; choose from plain, residual, dense")
-    check_whole(depth=depth, channels=channels, steps=steps, batch=batch)
-    check_positive(lr=np.array(lr))
-    seeds, models = axis("seed", seed), []
-    x, y, x_test, y_test = (torch.from_numpy(a) for a in digits())
-    for s in seeds:
-        torch.manual_seed(s)
-        models.append(_ImageNet(kind, depth, channels, scale))
-    params, _ = torch.func.stack_module_state(models)
-    answers = torch.func.vmap(lambda p, x: torch.func.functional_call(models[0], p, (x,)))
-    optimizer = torch.optim.Adam(params.values(), lr=lr)
-    for rows in sweeps.batches(seeds, len(x), batch, steps):
-        optimizer.zero_grad()
-        batch_loss(answers(params, x[rows]), y[rows]).sum().backward()
-        optimizer.step()
-    with torch.no_grad():
-        z = answers(params, x_test.expand(len(seeds), *x_test.shape))
-    return 100 * (z.argmax(-1) == y_test).double().mean(1).numpy()

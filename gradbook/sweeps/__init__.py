@@ -4,8 +4,17 @@ A grid of arguments goes in, one data set over that grid comes out.  For a model
 in ``measure``.
 """
 
+from .images import image_networks
 from .sequences import learn_sequences
 from .sweep import in_words, side_by_side, sweep
 from .training import batches, draw_weights
 
-__all__ = ["sweep", "learn_sequences", "in_words", "draw_weights", "batches", "side_by_side"]
+__all__ = [
+    "sweep",
+    "learn_sequences",
+    "image_networks",
+    "in_words",
+    "draw_weights",
+    "batches",
+    "side_by_side",
+]
