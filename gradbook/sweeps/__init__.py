@@ -4,8 +4,8 @@ A grid of arguments goes in, one data set over that grid comes out.  For a model
 in ``measure``.
 """
 
+from .cells import learn_sequences
 from .images import image_networks
-from .sequences import learn_sequences
 from .sweep import in_words, side_by_side, sweep
 from .training import batches, draw_weights
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gradbook import data, measure, sweeps
-from gradbook.sweeps.sequences import _draw
+from gradbook.sweeps.cells import _draw
 
 MODULES = {"Gaussian": torch.nn.RNN, "orthogonal": torch.nn.RNN, "identity": torch.nn.RNN}
 MODULES |= {"LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}

@@ -1,4 +1,4 @@
-"""Train recurrent networks as one stack, on sequences."""
+"""Train recurrent cells as one stack, on sequences."""
 
 from __future__ import annotations
 
