@@ -64,6 +64,11 @@ def words(nodes_, code):
     return "\n".join(line for line in (" ".join(line.split()) for line in lines) if line)
 
 
+def names(code):
+    """The different words of code: it is searched, and never shown."""
+    return " ".join(dict.fromkeys(re.findall(r"[^\W\d]\w{2,}", code)))
+
+
 def terms(nodes_):
     """What is set in bold: the book does so where it says what a word means."""
     return " ".join(strong.astext() for n in nodes_ for strong in n.findall(nodes.strong))
@@ -99,7 +104,7 @@ def write(app, exception):
                     "group": group(docname),
                     "terms": terms(parts),
                     "text": words(parts, code=False),
-                    "code": words(parts, code=True),
+                    "code": names(words(parts, code=True)),
                 }
             )
     target = Path(app.outdir, "_static/sections.js")
